@@ -1,0 +1,178 @@
+"""The graph of actions and artifacts: plain nodes and edges over networkx. Pure.
+
+Edges point the way things flow: input artifact → action → output artifact, so upstream
+(`nx.ancestors`) is where a thing came from and downstream what it reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import networkx as nx
+
+from lineage.merge import ActionState, ArtifactState
+from lineage.model import iso
+
+Direction = Literal["upstream", "downstream", "both"]
+EdgeKind = Literal["recorded", "inferred", "same content"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactNode:
+    id: str
+    type: str
+    uri: str
+    version: str | None
+    name: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def label(self) -> str:
+        """The last telling part of the URI, or the name somebody gave it."""
+        if self.name:
+            return self.name
+        path = self.uri.partition("#")[2] or self.uri.partition("?")[0]
+        return path.rstrip("/").rpartition("/")[2] or self.uri
+
+    def json(self) -> dict[str, Any]:
+        return {"kind": "artifact", "id": self.id, "type": self.type, "name": self.label,
+                "uri": self.uri, "version": self.version}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ActionNode:
+    """`started` and `ended` in µs since 1970 (UTC); `ended` None = not known to have ended."""
+
+    id: str
+    key: str
+    type: str
+    name: str
+    cluster: str
+    namespace: str
+    controller: str
+    state: str
+    started: int
+    ended: int | None
+    error: str | None = None
+
+    def json(self) -> dict[str, Any]:
+        return {"kind": "action", "id": self.id, "key": self.key, "type": self.type,
+                "name": self.name,
+                "controller": {"cluster": self.cluster, "namespace": self.namespace,
+                               "name": self.controller},
+                "state": self.state, "started_at": iso(self.started),
+                "ended_at": None if self.ended is None else iso(self.ended)}  # fmt: skip
+
+
+Node = ArtifactNode | ActionNode
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`evidence` sorted; empty = the action's own report. `role` may be empty."""
+
+    source: str
+    target: str
+    kind: EdgeKind = "recorded"
+    role: str = ""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def claimed_only(self) -> bool:
+        return self.evidence == ("claimed",)
+
+    def json(self) -> dict[str, Any]:
+        return {"source": self.source, "target": self.target, "kind": self.kind,
+                "role": self.role, "evidence": list(self.evidence)}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Graph:
+    """An answer: the nodes asked about, what was found around them, and whether that is all."""
+
+    of: tuple[str, ...]
+    direction: Direction
+    depth: int | None
+    nodes: dict[str, Node]
+    edges: list[Edge]
+    truncated: bool = False
+
+    def network(self) -> nx.DiGraph[str]:
+        """The same as a networkx graph (node attribute `node`, edge attribute `edge`)."""
+        out: nx.DiGraph[str] = nx.DiGraph()
+        out.add_nodes_from((id_, {"node": node}) for id_, node in self.nodes.items())
+        out.add_edges_from((e.source, e.target, {"edge": e}) for e in self.edges)
+        return out
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "of": list(self.of),
+            "direction": self.direction,
+            "depth": self.depth,
+            "truncated": self.truncated,
+            "nodes": [node.json() for node in self.nodes.values()],
+            "edges": [edge.json() for edge in self.edges],
+        }
+
+
+def artifact_node(state: ArtifactState) -> ArtifactNode:
+    return ArtifactNode(
+        state.id, state.type, state.uri, state.version, state.name, state.properties
+    )
+
+
+def action_node(state: ActionState) -> ActionNode:
+    cluster, namespace, controller = state.get("controller") or ("", "", "unknown")
+    return ActionNode(
+        state.id,
+        state.key,
+        state.get("type") or "process",
+        state.get("name") or state.key.rstrip("/").rpartition("/")[2] or state.key,
+        cluster,
+        namespace,
+        controller,
+        state.get("state") or "unknown",
+        state.started,
+        state.ended,
+        state.get("error"),
+    )
+
+
+def edges_of(state: ActionState) -> list[Edge]:
+    """An action's edges, one for each (artifact, side, role), evidence gathered."""
+    gathered: dict[tuple[str, str, str], set[str]] = {}
+    for edge in state.edges:
+        evidence = gathered.setdefault((edge.side, edge.artifact, edge.role), set())
+        evidence.add(edge.evidence)
+    out = []
+    for (side, artifact, role), said in sorted(gathered.items()):
+        # A report without evidence is the action's own word for what it did.
+        evidence = () if "" in said else tuple(sorted(said))
+        ends = (artifact, state.id) if side == "in" else (state.id, artifact)
+        out.append(Edge(*ends, role=role, evidence=evidence))
+    return out
+
+
+def build(
+    of: Iterable[str],
+    direction: Direction,
+    depth: int | None,
+    actions: Iterable[ActionState],
+    artifacts: Iterable[ArtifactState],
+    inferred: Iterable[Edge] = (),
+    truncated: bool = False,
+) -> Graph:
+    """A graph of these nodes and every edge that has both ends among them."""
+    nodes: dict[str, Node] = {}
+    edges: list[Edge] = []
+    for artifact in sorted(artifacts, key=lambda a: a.id):
+        nodes[artifact.id] = artifact_node(artifact)
+    states = sorted(actions, key=lambda a: a.key)
+    for state in states:
+        nodes[state.id] = action_node(state)
+    for state in states:
+        edges += (e for e in edges_of(state) if e.source in nodes and e.target in nodes)
+    edges += (e for e in inferred if e.source in nodes and e.target in nodes)
+    return Graph(tuple(of), direction, depth, nodes, edges, truncated)
