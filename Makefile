@@ -1,0 +1,91 @@
+# make demo    the label bot's story in a store of its own, and the viewer on it
+# make test    every test
+# make check   formatting, lint, types, import layers
+# make bench   the numbers of docs/performance.md, measured here
+#
+# Needs only Python 3.11 (PYTHON=...); everything else goes into .venv.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.ONESHELL:
+.PHONY: help demo test check bench constraints clean browser
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8080
+BENCH ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+MAY_APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# A stamp is newer than what it was made from, or it is made again.
+.venv/python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 is needed; install it or set PYTHON."; exit 1; }
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	    || { echo "$(PYTHON) is not Python 3.11, which constraints.txt was tested on; set PYTHON."; exit 1; }
+	if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then
+	    [ -n "$(MAY_APT)" ] || { echo "Install python3-venv: $(PYTHON) cannot make environments."; exit 1; }
+	    apt-get -qq update && $(APT) install python3-venv
+	fi
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/server: .venv/python pyproject.toml constraints.txt
+	@echo "Installing the server into .venv ..."
+	$(PIP) install -c constraints.txt -e '.[demo]'
+	touch $@
+
+.venv/dev: .venv/python pyproject.toml constraints.txt
+	@echo "Installing the server and the development tools into .venv ..."
+	$(PIP) install -c constraints.txt -e '.[all,dev]'
+	touch $@ .venv/server
+
+demo: .venv/server
+	@exec $(BIN)/python examples/demo.py --port $(PORT)
+
+# The viewer's tests drive Debian's Chromium. In CI nothing may be skipped.
+browser:
+	@command -v chromium >/dev/null && exit 0
+	if [ -n "$(MAY_APT)" ]; then
+	    echo "Installing Chromium ..."
+	    apt-get -qq update && $(APT) install chromium fonts-dejavu-core >/dev/null || true
+	fi
+	command -v chromium >/dev/null && exit 0
+	echo "############################################################"
+	echo "# No chromium on PATH: the viewer's browser tests are SKIPPED."
+	echo "# Install it with: apt-get install chromium"
+	echo "############################################################"
+	[ "$${CI:-}" != true ]
+
+test: .venv/dev browser
+	@mkdir -p .test
+	$(BIN)/python -m pytest $(ARGS) 2>&1 | tee .test/log
+	if [ "$${CI:-}" = true ] && tail -n 1 .test/log | grep -E '[0-9]+ (skipped|xfailed|xpassed)'; then
+	    echo "In CI nothing may be skipped."
+	    exit 1
+	fi
+
+check: .venv/dev
+	@$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+bench: .venv/dev
+	@command -v wrk >/dev/null || echo "No wrk on PATH: Python drives the load and eats a core (apt-get install wrk)."
+	$(BIN)/python -m benchmarks.run $(BENCH)
+
+constraints: .venv/python
+	@$(PYTHON) -m venv .venv/fresh
+	.venv/fresh/bin/python -m pip --disable-pip-version-check -q install -e '.[all,dev]'
+	{ head -n 1 constraints.txt; .venv/fresh/bin/python -m pip freeze --exclude-editable; } > .venv/constraints
+	mv .venv/constraints constraints.txt
+	rm -rf .venv/fresh
+
+clean:
+	rm -rf .venv .demo .test .bench

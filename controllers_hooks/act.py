@@ -1,0 +1,178 @@
+"""One act of a controller while it goes on. Gathers; sending is the hook's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from controllers_hooks.things import plain
+from lineage.model import MAX_VALUE, Reference
+
+Send = Callable[[dict[str, Any]], bool]
+current: ContextVar[Act | None] = ContextVar("lineage_act", default=None)
+
+
+class Act:
+    """`with hook.action(…) as act:` reports `running` on entry, the end on exit.
+
+    The end is `complete`; `failed`, with the error, when an exception passes (it goes on
+    unchanged); `canceled` when the work was interrupted. Every method but `report` gives
+    the act back, so calls can be chained; none raises.
+    """
+
+    def __init__(self, send: Send, key: str, type: str, name: str | None = None) -> None:
+        self.key = key
+        self._send = send
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._token: Token[Act | None] | None = None
+        self._record: dict[str, Any] = {"key": key, "type": type, "inputs": [], "outputs": []}
+        if name is not None:
+            self._record["name"] = name
+
+    def reads(self, *references: Reference | str) -> Self:
+        """Inputs. A bare URI stands for an artifact of no special type."""
+        self._record["inputs"] += map(_dumped, references)
+        return self
+
+    def writes(self, *references: Reference | str) -> Self:
+        """Outputs. A bare URI stands for an artifact of no special type."""
+        self._record["outputs"] += map(_dumped, references)
+        return self
+
+    def params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> Self:
+        """Parameters: text, numbers, booleans. Names that look like secrets are redacted."""
+        self._mapping("params").update(
+            {str(k): plain(v) for k, v in {**(params or {}), **more}.items()}
+        )
+        return self
+
+    def links(self, links: Mapping[str, str] | None = None, /, **more: str) -> Self:
+        """Addresses worth a click: a log, a rendered notebook, a pull request."""
+        self._mapping("links").update(
+            {str(k): str(v) for k, v in {**(links or {}), **more}.items()}
+        )
+        return self
+
+    def code(
+        self,
+        repo: str | None = None,
+        commit: str | None = None,
+        path: str | None = None,
+        image: str | None = None,
+        dirty: bool | None = None,
+    ) -> Self:
+        """What runs: a commit of a repository, a path in it, the image it runs in."""
+        given = {"repo": repo, "commit": commit, "path": path, "image": image, "dirty": dirty}
+        self._mapping("code").update({k: v for k, v in given.items() if v is not None})
+        return self
+
+    def trigger(
+        self, wanted: str | None = None, observed: str | None = None, reason: str | None = None
+    ) -> Self:
+        """Why the controller acts: what it wanted, what it saw."""
+        given = {"wanted": wanted, "observed": observed, "reason": reason}
+        self._mapping("trigger").update({k: v for k, v in given.items() if v is not None})
+        return self
+
+    def by(self, who: str) -> Self:
+        """On whose behalf: a user or a service account."""
+        self._record["by"] = who
+        return self
+
+    def parent(self, key: str) -> Self:
+        """The key of the action this one is a part of."""
+        self._record["parent"] = key
+        return self
+
+    def fail(self, error: str) -> Self:
+        """It failed, though no exception will pass."""
+        self._record.update(state="failed", error=_bounded(error))
+        return self
+
+    def cancel(self) -> Self:
+        """It was given up: neither done nor failed."""
+        self._record["state"] = "canceled"
+        return self
+
+    def report(self) -> bool:
+        """Send what is known now; False when it was lost. Entry and exit do so themselves."""
+        # Two reports never share a moment, even where the clock stood still or went back:
+        # the later one must win.
+        self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+        self._record["reported_at"] = self._last
+        return self._send(self._record)
+
+    def __enter__(self) -> Self:
+        self._begin()
+        self.report()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._end(error)
+        self.report()
+
+    async def __aenter__(self) -> Self:
+        import asyncio
+
+        self._begin()
+        await asyncio.to_thread(self.report)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        import asyncio
+
+        self._end(error)
+        await asyncio.to_thread(self.report)
+
+    def _begin(self) -> None:
+        self._token = current.set(self)
+        self._record.update(state="running", started_at=datetime.now(UTC))
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._token is not None:
+            current.reset(self._token)
+            self._token = None
+        started = self._record.get("started_at") or datetime.now(UTC)
+        self._record["ended_at"] = max(datetime.now(UTC), started)
+        state, text = _outcome(error)
+        if error is not None or self._record["state"] == "running":
+            self._record["state"] = state
+        if text is not None:
+            self._record["error"] = text
+
+    def _mapping(self, name: str) -> dict[str, Any]:
+        mapping: dict[str, Any] = self._record.setdefault(name, {})
+        return mapping
+
+
+def _dumped(reference: Reference | str) -> dict[str, Any]:
+    if isinstance(reference, Reference):
+        return reference.model_dump(exclude_defaults=True)
+    return {"uri": str(reference)}
+
+
+def _outcome(error: BaseException | None) -> tuple[str, str | None]:
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return "complete", None
+    text = _bounded(f"{type(error).__name__}: {error}")
+    # asyncio's CancelledError by name: a controller without asyncio should not load it.
+    stopped = isinstance(error, (KeyboardInterrupt, GeneratorExit))
+    if stopped or type(error).__name__ == "CancelledError":
+        return "canceled", text
+    return "failed", text
+
+
+def _bounded(text: str) -> str:
+    """A traceback of a megabyte would make the whole report too large; say what is missing."""
+    text = text.replace("\x00", "\\0")
+    if len(text) <= MAX_VALUE:
+        return text
+    note = f" … ({len(text)} characters in all)"
+    return text[: MAX_VALUE - len(note)] + note

@@ -1,0 +1,99 @@
+"""The command line: parses, calls, prints. Everything it knows comes through `Client`.
+
+One file per group of commands. Heavy libraries are imported inside the commands, so that
+`lineage --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import lineage
+from lineage.cli.read import export, graph, live, show
+from lineage.cli.record import import_, record
+from lineage.cli.serve import serve
+from lineage.cli.target import Target, fail
+from lineage.errors import LineageError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="lineage",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Times are ISO 8601; a bare date means its beginning, 00:00 UTC.",
+)
+for name, command in (
+    ("serve", serve),
+    ("record", record),
+    ("import", import_),
+    ("show", show),
+    ("graph", graph),
+    ("live", live),
+    ("export", export),
+):
+    app.command(name)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lineage {lineage.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    url: Annotated[
+        str | None, typer.Option(help="The server to ask; LINEAGE_URL when left out.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="A store file to work on without a server.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="A bearer token; better in LINEAGE_TOKEN.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Lineage for independent controllers: who made what from what, and what is live.
+
+    `--url`, `--store` and `--token` may stand before or after the command.
+    """
+    ctx.obj = Target(url, store, token)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The entry point: 0 done, 1 failed, 2 not understood."""
+    try:
+        app(globals_first(sys.argv[1:] if argv is None else argv))
+    except LineageError as error:
+        fail(error)
+
+
+def globals_first(argv: Sequence[str]) -> list[str]:
+    """The arguments with the global options before the command, where typer wants them.
+
+    `lineage live --store x.db` is what people type. `serve` has a `--store` of its own.
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    queue = list(argv)
+    while queue:
+        argument = queue.pop(0)
+        name, equals, _ = argument.partition("=")
+        if argument == "--" or argument == "serve" and not rest:
+            rest += [argument, *queue]
+            break
+        if name in ("--url", "--store", "--token"):
+            front += [argument] if equals or not queue else [argument, queue.pop(0)]
+        else:
+            rest.append(argument)
+    return front + rest

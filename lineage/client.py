@@ -1,0 +1,288 @@
+"""The REST client: one method a route, errors as this package's own. Knows no store.
+
+Requests are plain values and answers plain JSON, so what the server shows is what a
+caller gets. httpx2 is imported at the first request: a controller that imports the hooks
+should not pay for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from lineage.errors import InvalidRecord, LineageError, ServerUnreachable
+from lineage.model import Action
+
+if TYPE_CHECKING:
+    import httpx2
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+Answer = dict[str, Any]
+
+
+class Client:
+    """Talks to one server; safe to share between threads.
+
+    Every method raises the `LineageError` of the server's answer, with its detail and
+    errors, or `ServerUnreachable`. Times are datetimes or ISO 8601 texts.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        token: str | None = None,
+        *,
+        timeout: float = 60.0,
+        socket: str | None = None,
+    ) -> None:
+        """`timeout` in seconds; `socket` = path of a Unix socket the server listens on."""
+        self.url = url.rstrip("/")
+        self._token = token
+        self._timeout = timeout
+        self._socket = socket
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if "_http" in self.__dict__:
+            self._http.close()
+            del self.__dict__["_http"]
+
+    def record(self, action: Action | Mapping[str, Any]) -> Answer:
+        """Record one report: `{"id", "key", "outcome": "created" | "merged" | "unchanged"}`."""
+        if isinstance(action, Action):
+            key, body = action.key, action.model_dump_json(exclude_defaults=True).encode()
+        else:
+            key, body = _key(action), json.dumps(action, default=_plain).encode()
+        return self._json("PUT", f"/actions/{_segment(key)}", content=body, kind=JSON)
+
+    def batch(self, body: bytes | Iterable[bytes], ndjson: bool = True) -> Answer:
+        """Record many: NDJSON (or a JSON array) as it is, or an iterable of such pieces.
+
+        The answer counts outcomes and holds a verdict for each item; an item that is
+        refused does not keep the others out.
+        """
+        return self._json("POST", "/actions/batch", content=body, kind=NDJSON if ndjson else JSON)
+
+    def action(self, key: str) -> Answer:
+        """An action by its key or id."""
+        return self._json("GET", f"/actions/{_segment(key)}")
+
+    def actions(self, **filters: Any) -> Iterator[Answer]:
+        """Every action that passes (type, state, controller, namespace, q, since, until)."""
+        return self._pages("/actions", filters)
+
+    def artifact(self, id: str) -> Answer:
+        return self._json("GET", f"/artifacts/{_segment(id)}")
+
+    def artifacts(self, **filters: Any) -> Iterator[Answer]:
+        """Every artifact that passes (type, uri, q)."""
+        return self._pages("/artifacts", filters)
+
+    def versions(self, id: str) -> Iterator[Answer]:
+        """Every version of the thing this artifact is one version of."""
+        return self._pages(f"/artifacts/{_segment(id)}/versions", {})
+
+    def controllers(self) -> Iterator[Answer]:
+        return self._pages("/controllers", {})
+
+    def lineage(self, of: str, **options: Any) -> Answer:
+        """The graph around an artifact id, URI, URI@version or action key.
+
+        Options: direction, depth, types, max_nodes. `truncated` says that a limit cut it.
+        """
+        return self._json("GET", "/lineage", params={"of": of, **options, "format": "json"})
+
+    def graph(self, of: str, format: str = "svg", **options: Any) -> bytes:
+        """The same graph drawn or written: svg, png, dot, mermaid, json."""
+        params = {"of": of, **options, "format": format}
+        return self._bytes("GET", f"/api/v1/lineage{_query(params)}")
+
+    def live(self, as_of: datetime | str | None = None, namespace: str | None = None) -> Answer:
+        """What is live, now or at a past moment: `{"as_of", "slots"}`."""
+        return self._json("GET", "/live", params={"as_of": as_of, "namespace": namespace})
+
+    def export(self) -> Iterator[bytes]:
+        """Every record as NDJSON, in chunks of bytes; replaying it elsewhere copies the store."""
+        with self._answer("GET", "/api/v1/export") as response:
+            yield from response.iter_bytes()
+
+    def health(self) -> bool:
+        """Whether the server is ready to answer.
+
+        Raises:
+            ServerUnreachable: nothing answered at all.
+        """
+        try:
+            self._bytes("GET", "/readyz")
+        except ServerUnreachable:
+            raise
+        except LineageError:
+            return False
+        return True
+
+    @cached_property
+    def _http(self) -> httpx2.Client:
+        import httpx2
+
+        headers = {"accept": "application/json, application/problem+json, */*"}
+        if self._token:
+            headers["authorization"] = f"Bearer {self._token}"
+        transport = httpx2.HTTPTransport(uds=self._socket) if self._socket else None
+        with _translated(self.url):
+            return httpx2.Client(
+                base_url=self.url, headers=headers, timeout=self._timeout, transport=transport
+            )
+
+    @contextmanager
+    def _answer(
+        self, method: str, path: str, content: bytes | Iterable[bytes] | None = None, kind: str = ""
+    ) -> Iterator[httpx2.Response]:
+        headers = {"content-type": kind} if kind else None
+        with (
+            _translated(self.url),
+            self._http.stream(method, path, content=content, headers=headers) as response,
+        ):
+            if not response.is_success:
+                raise _problem(response.status_code, response.read(), self.url)
+            yield response
+
+    def _bytes(
+        self, method: str, path: str, content: bytes | Iterable[bytes] | None = None, kind: str = ""
+    ) -> bytes:
+        with self._answer(method, path, content, kind) as response:
+            return response.read()
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        content: bytes | Iterable[bytes] | None = None,
+        kind: str = "",
+    ) -> Answer:
+        body = self._bytes(method, f"/api/v1{path}{_query(params or {})}", content, kind)
+        try:
+            answer: Answer = json.loads(body)
+        except ValueError as error:
+            raise _foreign(self.url, "something that is not JSON") from error
+        return answer
+
+    def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[Answer]:
+        params = {"limit": 500, **filters}
+        while True:
+            page = self._json("GET", path, params=params)
+            yield from page["items"]
+            if page.get("cursor") is None:
+                return
+            params["cursor"] = page["cursor"]
+
+
+def _key(action: Mapping[str, Any]) -> str:
+    key = action.get("key")
+    if not isinstance(key, str) or not key:
+        places = [{"at": "key", "message": "is missing; it is required"}]
+        raise InvalidRecord("key: is missing; it is required", places)
+    return key
+
+
+def _segment(text: str) -> str:
+    """One segment of a path. Dots are encoded as well: `..` would climb out of the path."""
+    encoded = quote(text, safe="")
+    return encoded.replace(".", "%2E") if text in (".", "..") else encoded
+
+
+def _query(params: Mapping[str, Any]) -> str:
+    pairs = [
+        f"{quote(name)}={quote(_written(value), safe='')}"
+        for name, value in params.items()
+        if value is not None
+    ]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ",".join(sorted(str(item) for item in value))
+    return str(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a record holds JSON values and datetimes, not {type(value).__name__}")
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """httpx2's errors as ours; the only place that knows them."""
+    import httpx2
+
+    try:
+        yield
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise ServerUnreachable(
+            f"'{url}' is not an address of a server; write one such as http://127.0.0.1:8080"
+        ) from error
+    except httpx2.TimeoutException as error:
+        raise ServerUnreachable(
+            f"{url} did not answer in time; try again, or with a longer timeout"
+        ) from error
+    except httpx2.RequestError as error:
+        reason = str(error) or type(error).__name__
+        raise ServerUnreachable(
+            f"no server answered at {url} ({reason}); "
+            "start one with `lineage serve`, or name another with --url or LINEAGE_URL"
+        ) from error
+
+
+def _problem(status: int, body: bytes, url: str) -> LineageError:
+    """The error an answer stands for (RFC 9457)."""
+    try:
+        problem = json.loads(body)
+        title, detail = str(problem["title"]), str(problem.get("detail") or problem["title"])
+        found = [dict(place) for place in problem.get("errors") or ()]
+    except (ValueError, KeyError, TypeError):
+        return _foreign(url, f"HTTP status {status}", status)
+    error = _class_of(status, title)(detail, found)
+    # An instance speaks for its answer, also where no class of ours has that status.
+    error.status, error.title = status, title
+    return error
+
+
+def _class_of(status: int, title: str) -> type[LineageError]:
+    """By title where several classes share a status, else the first with the status."""
+    known = [kind for kind in _tree(LineageError) if kind.status == status]
+    return next((k for k in known if k.title == title), known[0] if known else LineageError)
+
+
+def _tree(kind: type[LineageError]) -> Iterator[type[LineageError]]:
+    for child in kind.__subclasses__():
+        # Those that only a client or a process raises about itself never come by wire.
+        if child.__module__ == "lineage.errors" and child is not ServerUnreachable:
+            yield child
+            yield from _tree(child)
+
+
+def _foreign(url: str, what: str, status: int = 502) -> LineageError:
+    error = LineageError(f"{url} answered {what}, unlike a lineage server; check the address")
+    error.status = status
+    return error

@@ -1,0 +1,228 @@
+"""Where something came from and what it reached: a graph of recorded edges, completed by rules.
+
+The store walks recorded edges; `lineage.queries.rules` adds what follows from them. Each
+may lead on to the other, so they take turns until nothing new is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Literal
+
+import networkx as nx
+
+from lineage.errors import BadRequest, MalformedIdentity, NotFound
+from lineage.graph import Direction, Edge, Graph, build, edges_of
+from lineage.identity import Identity, action_id, identify
+from lineage.merge import ActionState, ArtifactState
+from lineage.queries.rules import bindings, copies, readers
+from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
+
+Way = Literal["upstream", "downstream"]
+
+_TYPES = ("Artifact", "Code", "Image")
+"""What a URI in a question may name; each has its own canonical form."""
+_SUGGESTED = 5
+_LOOKED_AT = 200
+
+
+def resolve(reader: Reader, ref: str) -> list[str]:
+    """The ids that `ref` names: an id, an action's key, a URI (every version of it),
+    `URI@version`, or what ends a URI or a key (its last part) or names an action, if unique.
+
+    Raises:
+        NotFound: nothing is called that.
+        BadRequest: several things are; the message lists some.
+    """
+    ref = ref.strip()
+    if not ref:
+        raise BadRequest("say what to look at: an id, a URI, URI@version or the key of an action")
+    if reader.action(ref) or reader.artifact(ref):
+        return [ref]
+    if reader.action(action_id(ref)):
+        return [action_id(ref)]
+    return _by_uri(reader, ref) or _by_last_part(reader, ref)
+
+
+def lineage(
+    reader: Reader,
+    of: str,
+    direction: Direction = "both",
+    depth: int | None = None,
+    max_nodes: int = 2000,
+    types: frozenset[str] | None = None,
+) -> Graph:
+    """The graph around what `of` names (see `resolve`).
+
+    `both` is everything upstream and everything downstream of it, not the siblings that
+    share an ancestor. `depth` counts edges from the start. Of more than `max_nodes` the
+    nearest stay and the graph says `truncated`. `types` keeps artifacts of those types
+    (and the start), and the actions that touch them.
+    """
+    starts = resolve(reader, of)
+    ways: tuple[Way, ...] = ("upstream", "downstream") if direction == "both" else (direction,)
+    walks = [_Walk(reader, way, depth, max_nodes).run(starts) for way in ways]
+    layers = sorted((layer for walk in walks for layer in walk.layers()), key=lambda at: at[0])
+    nearest = list(dict.fromkeys(id_ for _, ids in layers for id_ in ids))
+    kept = set(nearest[:max_nodes])
+    actions = {k: v for walk in walks for k, v in walk.actions.items() if k in kept}
+    artifacts = {k: v for walk in walks for k, v in walk.artifacts.items() if k in kept}
+    if types is not None:
+        artifacts = {k: v for k, v in artifacts.items() if v.type in types or k in starts}
+        actions = {k: v for k, v in actions.items() if k in starts or _touches(v, artifacts)}
+    truncated = len(nearest) > max_nodes or any(walk.truncated for walk in walks)
+    inferred = sorted({edge for walk in walks for edge in walk.inferred}, key=_edge_order)
+    return build(
+        starts, direction, depth, actions.values(), artifacts.values(), inferred, truncated
+    )
+
+
+class _Walk:
+    """One walk in one direction: recorded edges and rules by turns.
+
+    Without a depth a turn takes the whole recorded closure. With one it takes one step,
+    because an edge that was inferred counts like any other.
+    """
+
+    def __init__(self, reader: Reader, way: Way, depth: int | None, max_nodes: int) -> None:
+        self.actions: dict[str, ActionState] = {}
+        self.artifacts: dict[str, ArtifactState] = {}
+        self.inferred: set[Edge] = set()
+        self.truncated = False
+        self._reader = reader
+        self._way = way
+        self._depth = depth
+        self._max_nodes = max_nodes
+        self._starts: Sequence[str] = ()
+
+    def run(self, starts: Sequence[str]) -> _Walk:
+        self._starts = starts
+        self._load(starts)
+        frontier, turn = set(starts), 0
+        while frontier and turn != self._depth and len(self._known()) <= self._max_nodes:
+            frontier = self._leap(frontier) if self._depth is None else self._step(frontier)
+            turn += 1
+        if frontier:  # the outermost nodes were reached, but no rule has looked at them
+            self._infer(frontier)
+        return self
+
+    def layers(self) -> Iterator[tuple[int, list[str]]]:
+        """The ids found, by their distance from the start."""
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        known = self._known()
+        graph.add_nodes_from(known)
+        recorded = [edge for state in self.actions.values() for edge in edges_of(state)]
+        for edge in (*recorded, *self.inferred):
+            if edge.source in known and edge.target in known:
+                graph.add_edges_from(self._steps(edge))
+        starts = [id_ for id_ in self._starts if id_ in known]
+        for distance, ids in enumerate(nx.bfs_layers(graph, starts)):
+            yield distance, sorted(ids)
+
+    def _leap(self, frontier: set[str]) -> set[str]:
+        """All that recorded edges reach, then the rules; returns what only the rules found."""
+        before = self._known() - frontier
+        self._follow(frontier, None)
+        new = self._known() - before
+        return self._load(self._infer(new))
+
+    def _step(self, frontier: set[str]) -> set[str]:
+        """One edge further, recorded or inferred; returns what is new."""
+        before = self._known()
+        self._follow(frontier, 1)
+        self._load(self._infer(frontier))
+        return self._known() - before
+
+    def _follow(self, frontier: Collection[str], depth: int | None) -> None:
+        closure = self._reader.closure(sorted(frontier), self._way, depth, self._max_nodes)
+        self.actions.update((state.id, state) for state in closure.actions)
+        self.artifacts.update((state.id, state) for state in closure.artifacts)
+        self.truncated |= closure.truncated
+
+    def _infer(self, ids: Collection[str]) -> set[str]:
+        """Apply the rules to these nodes; returns the ids they lead to in this direction."""
+        actions = [self.actions[id_] for id_ in ids if id_ in self.actions]
+        artifacts = [self.artifacts[id_] for id_ in ids if id_ in self.artifacts]
+        edges = bindings(self._reader, actions, self.artifacts) | copies(self._reader, artifacts)
+        if self._way == "downstream":
+            edges |= readers(self._reader, artifacts)
+        self.inferred |= edges
+        return {far for edge in edges for near, far in self._steps(edge) if near in ids}
+
+    def _steps(self, edge: Edge) -> list[tuple[str, str]]:
+        """The ways an edge may be walked: content is the same in either direction."""
+        there, back = (edge.source, edge.target), (edge.target, edge.source)
+        if edge.kind == "same content":
+            return [there, back]
+        return [back] if self._way == "upstream" else [there]
+
+    def _load(self, ids: Collection[str]) -> set[str]:
+        missing = sorted(set(ids) - self._known())
+        if missing:
+            self.actions |= self._reader.actions_by_id(missing)
+            self.artifacts |= self._reader.artifacts_by_id(missing)
+        return set(missing)
+
+    def _known(self) -> set[str]:
+        return self.actions.keys() | self.artifacts.keys()
+
+
+def _edge_order(edge: Edge) -> tuple[str, str, str, str]:
+    return edge.source, edge.target, edge.kind, edge.role
+
+
+def _touches(state: ActionState, artifacts: Collection[str]) -> bool:
+    return any(edge.artifact in artifacts for edge in state.edges)
+
+
+def _identities(ref: str) -> Iterator[Identity]:
+    """What `ref` may mean: a URI, or a URI and a version after the last `@`."""
+    uri, at, version = ref.rpartition("@")
+    for type_ in _TYPES:
+        for mention in ((ref, None), (uri, version)) if at and uri and version else ((ref, None),):
+            try:
+                yield identify(*mention, type_)
+            except MalformedIdentity:
+                continue
+
+
+def _by_uri(reader: Reader, ref: str) -> list[str]:
+    identities = list(dict.fromkeys(_identities(ref)))
+    families = reader.families(list(dict.fromkeys(i.uri for i in identities)))
+    for identity in identities:
+        family = [artifact.id for artifact in families.get(identity.uri, ())]
+        if identity.version is None and family:
+            return sorted(family)
+        if identity.id in family:
+            return [identity.id]
+    return []
+
+
+def _by_last_part(reader: Reader, ref: str) -> list[str]:
+    near: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
+    for artifact in reader.artifacts(ArtifactFilter(q=ref), None, _LOOKED_AT).items:
+        kind = found if _ends(artifact.uri, ref) else near
+        kind.setdefault(artifact.uri, []).append(artifact.id)
+    for action in reader.actions(ActionFilter(q=ref), None, _LOOKED_AT).items:
+        kind = found if _ends(action.key, ref) or action.get("name") == ref else near
+        kind.setdefault(action.key, []).append(action.id)
+    if len(found) == 1:
+        return sorted(next(iter(found.values())))
+    if found:
+        raise BadRequest(
+            f"{ref!r} names {len(found)} things; write one of them out: {_some(found)}"
+        )
+    hint = f"; near it are {_some(near)}" if near else ""
+    raise NotFound(
+        f"nothing is called {ref!r}: give an id, a URI, URI@version or the key of an action{hint}"
+    )
+
+
+def _ends(name: str, ref: str) -> bool:
+    return name == ref or name.endswith(("/" + ref, "#" + ref))
+
+
+def _some(names: Collection[str]) -> str:
+    listed = ", ".join(sorted(names)[:_SUGGESTED])
+    return f"{listed}, …" if len(names) > _SUGGESTED else listed

@@ -1,0 +1,122 @@
+"""The rules applied when a graph is read, never when it is written (DESIGN §3).
+
+What was reported stays as it was reported; what follows from it is worked out by each
+reader, so that a late report mends every graph by itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from lineage.graph import Edge
+from lineage.identity import artifact_id, is_digest
+from lineage.merge import ActionState, ArtifactState
+from lineage.store.ports import Reader
+
+Productions = dict[str, list[tuple[int, str, str]]]
+"""Per family: when (µs) which version (artifact id) was produced by which action (id)."""
+
+
+def bindings(
+    reader: Reader,
+    actions: Iterable[ActionState],
+    known: Mapping[str, ArtifactState] | None = None,
+) -> set[Edge]:
+    """For each input without a version, an edge from the version it must have been.
+
+    That is the newest of its family that another action had produced (ended; started, if
+    no end is known) at or before this one started. `known` saves asking for artifacts again.
+    """
+    actions = list(actions)
+    inputs = _inputs(reader, actions, known or {})
+    unversioned = {id_: a.uri for id_, a in inputs.items() if a.version is None}
+    if not unversioned:
+        return set()
+    made = _productions(reader, set(unversioned.values()))
+    out: set[Edge] = set()
+    for state in actions:
+        recorded = {edge.artifact for edge in state.edges if edge.side == "in"}
+        for edge in state.edges:
+            if edge.side != "in" or edge.artifact not in unversioned:
+                continue
+            newest = _newest(made[unversioned[edge.artifact]], state)
+            if newest is not None and newest not in recorded:
+                out.add(Edge(newest, state.id, "inferred", edge.role))
+    return out
+
+
+def readers(reader: Reader, artifacts: Iterable[ArtifactState]) -> set[Edge]:
+    """The same edges from the other end: who read these versions without naming them."""
+    versions = {a.id: artifact_id(a.uri, None) for a in artifacts if a.version is not None}
+    if not versions:
+        return set()
+    touching = reader.touching(sorted(set(versions.values())), "in")
+    actions = {state.id: state for states in touching.values() for state in states}
+    return {edge for edge in bindings(reader, actions.values()) if edge.source in versions}
+
+
+def copies(reader: Reader, artifacts: Collection[ArtifactState]) -> set[Edge]:
+    """One edge between each two artifacts that are one thing under two URIs."""
+    if not artifacts:
+        return set()
+    digests: dict[str | None, list[ArtifactState]] = defaultdict(list)
+    named: dict[str, list[ArtifactState]] = defaultdict(list)
+    for other in reader.same_content(list(artifacts)):
+        digests[other.version].append(other)
+        for uri in (other.uri, *other.aliases):
+            named[uri].append(other)
+    out = set()
+    for one in artifacts:
+        near = [o for uri in (one.uri, *one.aliases) for o in named[uri]] + digests[one.version]
+        for other in near:
+            if _same(one, other):
+                out.add(Edge(min(one.id, other.id), max(one.id, other.id), "same content"))
+    return out
+
+
+def _same(a: ArtifactState, b: ArtifactState) -> bool:
+    if a.uri == b.uri:
+        return False
+    if is_digest(a.version) and a.version == b.version:
+        return True
+    # An alias names the thing, not a version of it: two that differ are two versions.
+    agree = a.version is None or b.version is None or a.version == b.version
+    return agree and (a.uri in b.aliases or b.uri in a.aliases)
+
+
+def _inputs(
+    reader: Reader, actions: Iterable[ActionState], known: Mapping[str, ArtifactState]
+) -> dict[str, ArtifactState]:
+    ids = {edge.artifact for state in actions for edge in state.edges if edge.side == "in"}
+    found = {id_: known[id_] for id_ in ids if id_ in known}
+    missing = sorted(ids - found.keys())
+    return {**found, **reader.artifacts_by_id(missing)} if missing else found
+
+
+def _productions(reader: Reader, uris: Collection[str]) -> Productions:
+    versions = {
+        artifact.id: artifact.uri
+        for family in reader.families(sorted(uris)).values()
+        for artifact in family
+        if artifact.version is not None
+    }
+    out: Productions = defaultdict(list)
+    for artifact, producer in _producers(reader, versions):
+        moment = producer.started if producer.ended is None else producer.ended
+        out[versions[artifact]].append((moment, artifact, producer.id))
+    return out
+
+
+def _producers(reader: Reader, ids: Iterable[str]) -> Iterator[tuple[str, ActionState]]:
+    wanted = sorted(ids)
+    for artifact, producers in (reader.touching(wanted, "out") if wanted else {}).items():
+        for producer in producers:
+            yield artifact, producer
+
+
+def _newest(productions: list[tuple[int, str, str]], state: ActionState) -> str | None:
+    """Equal times are told apart by id, so that the answer never depends on an order."""
+    until = state.started
+    fit = [(at, id_) for at, id_, by in productions if at <= until and by != state.id]
+    return max(fit)[1] if fit else None

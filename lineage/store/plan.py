@@ -1,0 +1,214 @@
+"""What a group of reports will write: read, merge, encode. No writes here.
+
+A `Plan` can be made while the group before it is still committing: nodes of groups in
+flight are passed as `pending` and get their MLMD ids when those commit, so edges are
+encoded last, by the writer.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from google.protobuf import any_pb2
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from lineage.merge import (
+    ActionState,
+    ArtifactState,
+    Edge,
+    dump_action,
+    dump_artifact,
+    join_actions,
+    join_artifacts,
+    load_action,
+    load_artifact,
+    report,
+)
+from lineage.model import Action
+from lineage.store import codec
+from lineage.store.mlmd import Contexts
+from lineage.store.ports import Outcome
+from lineage.store.reader import Stored
+
+Kind = Literal["Execution", "Artifact"]
+
+
+class Lookup(Protocol):
+    def stored(self, kind: Kind, ids: Sequence[str]) -> dict[str, Stored]: ...
+    def properties(self, kind: Kind, ids: Sequence[int]) -> dict[int, list[Any]]: ...
+    def attributed(self, context: int, artifacts: Sequence[int]) -> set[int]: ...
+
+
+@dataclass(slots=True)
+class Ident:
+    """A node's MLMD ids, None until it is committed. Shared by all versions of the node."""
+
+    mlmd_id: int | None = None
+    type_id: int | None = None
+
+
+@dataclass(slots=True)
+class Node:
+    """An action or artifact on its way to the store."""
+
+    state: Any
+    ident: Ident
+    record: bytes
+    """As stored, or as it will be: equal bytes mean there is nothing to write."""
+    edges: frozenset[Edge] = frozenset()
+    """Those MLMD has already, or will have before this is written."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """One MLMD call: the actions of one set of contexts (contexts attach to every node)."""
+
+    contexts: Contexts
+    actions: list[Node] = field(default_factory=list)
+    artifacts: list[Node] = field(default_factory=list)
+    events: list[tuple[int, int, Edge, Node]] = field(default_factory=list)
+    """(index in `actions`, number of the edge, the edge, its artifact)"""
+    mentioned: dict[str, Node] = field(default_factory=dict)
+    """Artifacts known before that these actions name: they too belong to the contexts."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """All batches of a group, and the outcome for each of its reports, in order."""
+
+    batches: list[Batch]
+    outcomes: list[Outcome]
+    nodes: dict[str, Node]
+
+
+class Planner:
+    """Merges reports into what is stored, reading through `lookup`."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+
+    def plan(self, group: Sequence[Action], pending: Sequence[dict[str, Node]] = ()) -> Plan:
+        reports = [report(action) for action in group]
+        nodes: dict[str, Node] = {}
+        self._find("Execution", {state.id for state, _ in reports}, nodes, pending)
+        self._find("Artifact", {a.id for _, found in reports for a in found}, nodes, pending)
+        dirty: dict[str, Node] = {}
+        batches: dict[Contexts, Batch] = {}
+        outcomes: list[Outcome] = []
+        first: dict[str, ActionState] = {}
+        for state, mentioned in reports:
+            changed = self._merge_artifacts(mentioned, nodes, dirty)
+            outcomes.append(self._merge_action(state, nodes, dirty, changed))
+            first.setdefault(state.id, state)
+        for id_ in first:
+            if id_ in dirty or any(e.artifact in dirty for e in nodes[id_].state.edges):
+                self._batch(nodes[id_], nodes, dirty, batches)
+        return Plan(list(batches.values()), outcomes, nodes)
+
+    def _find(
+        self, kind: Kind, ids: set[str], nodes: dict[str, Node], pending: Sequence[dict[str, Node]]
+    ) -> None:
+        missing = []
+        for id_ in ids:
+            for group in reversed(pending):
+                if id_ in group:
+                    node = group[id_]
+                    edges = node.state.edges if kind == "Execution" else node.edges
+                    nodes[id_] = Node(node.state, node.ident, node.record, edges)
+                    break
+            else:
+                missing.append(id_)
+        load = load_action if kind == "Execution" else load_artifact
+        for id_, found in self._lookup.stored(kind, missing).items():
+            state: Any = load(found.record)
+            edges = state.edges if kind == "Execution" else frozenset()
+            ident = Ident(found.mlmd_id, found.type_id)
+            nodes[id_] = Node(state, ident, found.record, edges)
+
+    def _merge_artifacts(
+        self, mentioned: list[ArtifactState], nodes: dict[str, Node], dirty: dict[str, Node]
+    ) -> bool:
+        changed = False
+        for artifact in mentioned:
+            node = nodes.get(artifact.id)
+            if node is None:
+                nodes[artifact.id] = dirty[artifact.id] = Node(
+                    artifact, Ident(), dump_artifact(artifact)
+                )
+                changed = True
+                continue
+            joined = join_artifacts(node.state, artifact)
+            record = dump_artifact(joined)
+            if record != node.record:
+                dirty[artifact.id] = nodes[artifact.id] = _successor(node, joined, record)
+                changed = True
+        return changed
+
+    def _merge_action(
+        self, state: ActionState, nodes: dict[str, Node], dirty: dict[str, Node], changed: bool
+    ) -> Outcome:
+        node = nodes.get(state.id)
+        if node is None:
+            nodes[state.id] = dirty[state.id] = Node(state, Ident(), dump_action(state))
+            return "created"
+        joined = join_actions(node.state, state)
+        record = dump_action(joined)
+        if record == node.record:
+            return "merged" if changed else "unchanged"
+        dirty[state.id] = nodes[state.id] = _successor(node, joined, record)
+        return "merged"
+
+    def _batch(
+        self,
+        action: Node,
+        nodes: dict[str, Node],
+        dirty: dict[str, Node],
+        batches: dict[Contexts, Batch],
+    ) -> None:
+        contexts = codec.contexts(action.state)
+        batch = batches.setdefault(contexts, Batch(contexts))
+        changed = dirty.pop(action.state.id, None) is not None
+        index = len(batch.actions)
+        if changed:
+            batch.actions.append(action)
+        # One MLMD event for each (artifact, side), whatever its roles: the key is unique there.
+        done = {(edge.side, edge.artifact) for edge in action.edges}
+        for number, edge in codec.numbered(action.state.edges):
+            artifact = nodes.get(edge.artifact)
+            if artifact is None:
+                continue  # not mentioned by this group, so its event is stored already
+            if dirty.pop(edge.artifact, None) is not None:
+                batch.artifacts.append(artifact)
+            else:
+                batch.mentioned[edge.artifact] = artifact
+            if changed and (edge.side, edge.artifact) not in done:
+                done.add((edge.side, edge.artifact))
+                batch.events.append((index, number, edge, artifact))
+
+
+def _successor(node: Node, state: Any, record: bytes) -> Node:
+    """A new Node: the old one may belong to a group that is committing it."""
+    return Node(state, node.ident, record, node.edges)
+
+
+def foreign_values(rows: Sequence[Any], own: set[str]) -> dict[str, pb.Value]:
+    """Custom properties somebody else put on a node of ours, to be written back with it."""
+    out: dict[str, pb.Value] = {}
+    for name, int_, double, string, proto, bool_ in rows:
+        if name in own or name.startswith("lineage."):
+            continue
+        value = out[name] = pb.Value()
+        if int_ is not None:
+            value.int_value = int_
+        elif double is not None:
+            value.double_value = double
+        elif string is not None:
+            value.string_value = string
+        elif bool_ is not None:
+            value.bool_value = bool(bool_)
+        elif proto is not None:
+            value.proto_value.CopyFrom(any_pb2.Any.FromString(b64decode(proto)))
+    return out

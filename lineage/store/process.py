@@ -1,0 +1,158 @@
+"""The store process: the one MetadataStore of a server, behind MLMD's own gRPC service.
+
+Why a process of its own: ml-metadata holds the GIL through every call, aborts the process
+on some errors, and shares no file locks with Python's sqlite3 (MLMD.md, traps 1–5). Here
+none of that can hurt: request bytes are handed to the library unread, and `StoreProcess`
+(`lineage.store.supervisor`) starts it again when it dies.
+
+Run as `python -m lineage.store.process --sqlite FILE --socket PATH`. It prints `ready`,
+and ends when its standard input closes, that is when its server is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+
+SERVICE = "ml_metadata.MetadataStoreService"
+UNBOUNDED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+# A longer message overflows gRPC's header limit: the client would see ResourceExhausted.
+MAX_MESSAGE = 3000
+LOCK_WAIT = 10.0
+EXIT_IN_USE = 75
+_BROKEN = {9, 13}  # FAILED_PRECONDITION, INTERNAL: the connection may be unusable (trap 4)
+
+
+def hold_lock(path: str, wait: float = LOCK_WAIT) -> int:
+    """Hold `path` for as long as this process lives.
+
+    A server killed a moment ago may still have its store ending, hence the wait.
+    Exits with EXIT_IN_USE, saying who holds it, when it stays held.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip()
+                print(f"in use by {holder}", file=sys.stderr, flush=True)
+                sys.exit(EXIT_IN_USE)
+            time.sleep(0.05)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"process {os.getppid()}".encode(), 0)
+    return descriptor
+
+
+def create_wal(path: str) -> None:
+    """Make the file a WAL database. Before MLMD opens it, and never while (trap 1)."""
+    import sqlite3
+
+    connection = sqlite3.connect(path, timeout=30)
+    try:
+        connection.execute("PRAGMA journal_mode=wal")
+    finally:
+        connection.close()
+
+
+def sqlite_config(path: str) -> Any:
+    from ml_metadata.proto import metadata_store_pb2 as pb
+
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = path
+    return config
+
+
+class Store:
+    """One MetadataStore, made anew when its connection broke. Calls are serial."""
+
+    def __init__(self, config: Any) -> None:
+        from ml_metadata.metadata_store.pywrap.metadata_store_extension import metadata_store
+
+        self._library = metadata_store
+        self._config = config
+        self._lock = threading.Lock()
+        self._store = self._open()
+
+    def knows(self, method: str) -> bool:
+        return method.startswith(("Put", "Get")) and hasattr(self._library, method)
+
+    def call(self, method: str, request: bytes) -> tuple[bytes, str, int]:
+        """Hand a serialized request to MLMD: (serialized response, message, gRPC code)."""
+        function = getattr(self._library, method)
+        with self._lock:
+            response, message, code = function(self._store, request)
+            if code in _BROKEN:
+                self._store = self._open()
+        return response, message.decode("utf-8", "replace"), code
+
+    def _open(self) -> Any:
+        for attempt in range(5):
+            try:
+                return self._library.CreateMetadataStore(
+                    self._config.SerializeToString(), b""
+                )
+            except RuntimeError:
+                if attempt == 4:
+                    raise
+                time.sleep(0.1 * 2**attempt)  # two processes creating one file race (trap 5)
+        raise AssertionError
+
+
+def serve(store: Store, address: str) -> Any:
+    """A started gRPC server that answers MLMD's service by forwarding bytes."""
+    import grpc
+
+    codes = {code.value[0]: code for code in grpc.StatusCode}
+
+    class Forward(grpc.GenericRpcHandler):  # type: ignore[misc]
+        def service(self, details: Any) -> Any:
+            service, _, method = details.method.lstrip("/").partition("/")
+            if service != SERVICE or not store.knows(method):
+                return None
+
+            def answer(request: bytes, context: Any) -> bytes:
+                response, message, code = store.call(method, request)
+                if code:
+                    context.abort(codes[code], message[:MAX_MESSAGE])
+                return response
+
+            return grpc.unary_unary_rpc_method_handler(answer)
+
+    server = grpc.server(ThreadPoolExecutor(4), options=UNBOUNDED)
+    server.add_generic_rpc_handlers((Forward(),))
+    server.add_insecure_port(address)
+    server.start()
+    return server
+
+
+def _exit_with_parent() -> NoReturn:
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sqlite", required=True)
+    parser.add_argument("--socket", required=True)
+    options = parser.parse_args()
+    lock = hold_lock(options.sqlite + ".lock")
+    create_wal(options.sqlite)
+    server = serve(Store(sqlite_config(options.sqlite)), f"unix:{options.socket}")
+    print("ready", flush=True)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    server.wait_for_termination()
+    os.close(lock)
+
+
+if __name__ == "__main__":
+    main()

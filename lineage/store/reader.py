@@ -1,0 +1,426 @@
+"""Reader over SQL: MLMD's own tables (schema 10), read-only, never through MLMD.
+
+A recursive query answers in 0.09 s what `get_lineage_subgraph` needs 14.5 s for and then
+cuts at 100 hops (MLMD.md). Nodes without `lineage.record` are another tool's and are left
+out here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Connection, Engine, bindparam, text
+
+from lineage.errors import BadRequest
+from lineage.graph import Direction
+from lineage.identity import is_digest
+from lineage.merge import ActionState, ArtifactState, load_action, load_artifact
+from lineage.store import codec
+from lineage.store.ports import (
+    ActionFilter,
+    ArtifactFilter,
+    Closure,
+    ControllerCount,
+    Page,
+)
+
+CHUNK = 900
+"""Ids in one IN list: under SQLite's 999 bound parameters of old builds."""
+WALK = 500
+
+_INS = ", ".join(str(int(t)) for t in codec.INPUTS)
+_OUTS = ", ".join(str(int(t)) for t in codec.OUTPUTS)
+_SIDES = {"in": _INS, "out": _OUTS}
+_RECORD = f"name = '{codec.RECORD}' AND is_custom_property = 1"
+
+_ACTIONS = f"""
+SELECT n.id, n.external_id, p.proto_value AS record FROM Execution n
+JOIN ExecutionProperty p ON p.execution_id = n.id AND p.{_RECORD.replace("AND is", "AND p.is")}
+"""
+_ARTIFACTS = f"""
+SELECT n.id, n.external_id, p.proto_value AS record FROM Artifact n
+JOIN ArtifactProperty p ON p.artifact_id = n.id AND p.{_RECORD.replace("AND is", "AND p.is")}
+"""
+
+# One hop = from an action to those that wrote what it read (or read what it wrote).
+_HOP = {
+    "upstream": (_INS, _OUTS),
+    "downstream": (_OUTS, _INS),
+}
+
+
+class Stored(NamedTuple):
+    """A node as the writer needs it: its ids, its type, the bytes of its record."""
+
+    mlmd_id: int
+    type_id: int
+    record: bytes
+
+
+class SqlReader:
+    """Implements `lineage.store.ports.Reader`. Thread-safe; each call is one snapshot."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # -- single nodes ---------------------------------------------------------------
+
+    def action(self, id: str) -> ActionState | None:
+        return self.actions_by_id([id]).get(id)
+
+    def artifact(self, id: str) -> ArtifactState | None:
+        return self.artifacts_by_id([id]).get(id)
+
+    def actions_by_id(self, ids: Sequence[str]) -> dict[str, ActionState]:
+        with self._engine.connect() as db:
+            rows = _chunked(db, _ACTIONS + "WHERE n.external_id IN :ids", ids)
+            return {row[1]: load_action(codec.unpack(row[2])) for row in rows}
+
+    def artifacts_by_id(self, ids: Sequence[str]) -> dict[str, ArtifactState]:
+        with self._engine.connect() as db:
+            rows = _chunked(db, _ARTIFACTS + "WHERE n.external_id IN :ids", ids)
+            return {row[1]: load_artifact(codec.unpack(row[2])) for row in rows}
+
+    # -- lists ----------------------------------------------------------------------
+
+    def actions(self, filter: ActionFilter, cursor: str | None, limit: int) -> Page[ActionState]:
+        where, values = _action_where(filter)
+        if cursor is not None:
+            moment, last = _decode(cursor, (str, int))
+            where.append("(s.string_value < :moment OR (s.string_value = :moment AND n.id < :last))")
+            where.append("s.string_value <= :moment")
+            values |= {"moment": moment, "last": last}
+        # Driven by the index on (name, is_custom_property, string_value), newest first.
+        sql = f"""
+        SELECT n.id, s.string_value, p.proto_value FROM ExecutionProperty s
+        JOIN Execution n ON n.id = s.execution_id
+        JOIN ExecutionProperty p ON p.execution_id = n.id AND p.name = '{codec.RECORD}'
+          AND p.is_custom_property = 1
+        WHERE s.name = '{codec.STARTED}' AND s.is_custom_property = 1
+          AND s.string_value IS NOT NULL {"".join(f" AND {w}" for w in where)}
+        ORDER BY s.string_value DESC, n.id DESC LIMIT :limit
+        """
+        with self._engine.connect() as db:
+            rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
+        next_ = _encode(rows[limit - 1][1], rows[limit - 1][0]) if len(rows) > limit else None
+        return Page([load_action(codec.unpack(row[2])) for row in rows[:limit]], next_)
+
+    def artifacts(
+        self, filter: ArtifactFilter, cursor: str | None, limit: int
+    ) -> Page[ArtifactState]:
+        where, values = ["1 = 1"], dict[str, Any]()
+        if filter.type is not None:
+            where.append(_has("artifact", codec.TYPE, ":type"))
+            values["type"] = filter.type
+        if filter.uri is not None:
+            where.append("n.uri = :uri")
+            values["uri"] = filter.uri
+        if filter.q:
+            named = _like("artifact", "display_name")
+            where.append(f"(LOWER(n.uri) LIKE :q ESCAPE '!' OR {named})")
+            values["q"] = _pattern(filter.q)
+        if cursor is not None:
+            where.append("n.id < :last")
+            (values["last"],) = _decode(cursor, (int,))
+        sql = f"{_ARTIFACTS} WHERE {' AND '.join(where)} ORDER BY n.id DESC LIMIT :limit"
+        with self._engine.connect() as db:
+            rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
+        next_ = _encode(rows[limit - 1][0]) if len(rows) > limit else None
+        return Page([load_artifact(codec.unpack(row[2])) for row in rows[:limit]], next_)
+
+    def controllers(self, cursor: str | None, limit: int) -> Page[ControllerCount]:
+        after = _decode(cursor, (str,))[0] if cursor is not None else ""
+        # Counting through the index that MLMD keeps on string values.
+        sql = f"""
+        SELECT string_value, COUNT(*) FROM ExecutionProperty
+        WHERE name = '{codec.CONTROLLER}' AND is_custom_property = 1 AND string_value > :after
+        GROUP BY string_value ORDER BY string_value LIMIT :limit
+        """
+        with self._engine.connect() as db:
+            rows = db.execute(text(sql), {"after": after, "limit": limit + 1}).all()
+        next_ = _encode(rows[limit - 1][0]) if len(rows) > limit else None
+        items = [ControllerCount(*row[0].split("/", 2), row[1]) for row in rows[:limit]]
+        return Page(items, next_)
+
+    # -- neighbours -----------------------------------------------------------------
+
+    def touching(
+        self, artifacts: Sequence[str], side: Literal["in", "out"]
+    ) -> Mapping[str, list[ActionState]]:
+        sql = f"""
+        SELECT a.external_id, p.proto_value FROM Artifact a
+        JOIN Event v ON v.artifact_id = a.id AND v.type IN ({_SIDES[side]})
+        JOIN ExecutionProperty p ON p.execution_id = v.execution_id
+          AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
+        WHERE a.external_id IN :ids
+        """
+        out: dict[str, list[ActionState]] = {id_: [] for id_ in artifacts}
+        with self._engine.connect() as db:
+            for id_, record in _chunked(db, sql, artifacts):
+                out[id_].append(load_action(codec.unpack(record)))
+        return out
+
+    def families(self, uris: Sequence[str]) -> Mapping[str, list[ArtifactState]]:
+        out: dict[str, list[ArtifactState]] = {uri: [] for uri in uris}
+        with self._engine.connect() as db:
+            for row in _chunked(db, _ARTIFACTS + "WHERE n.uri IN :ids", uris):
+                state = load_artifact(codec.unpack(row[2]))
+                out[state.uri].append(state)
+        return out
+
+    def same_content(self, artifacts: Sequence[ArtifactState]) -> list[ArtifactState]:
+        digests = sorted({a.version for a in artifacts if a.version and is_digest(a.version)})
+        sql = f"""{_ARTIFACTS} JOIN ArtifactProperty v ON v.artifact_id = n.id
+          AND v.name = '{codec.VERSION}' AND v.is_custom_property = 1
+        WHERE v.string_value IN :ids"""
+        declared = f"""{_ARTIFACTS} JOIN ArtifactProperty v ON v.artifact_id = n.id
+          AND v.name >= '{codec.ALIAS}' AND v.name < '{codec.ALIAS}~' AND v.is_custom_property = 1
+        WHERE v.string_value IN :ids"""
+        known = {a.id for a in artifacts}
+        aliases = sorted({alias for a in artifacts for alias in a.aliases})
+        found: dict[str, ArtifactState] = {}
+        with self._engine.connect() as db:
+            rows = [*_chunked(db, sql, digests)]
+            rows += _chunked(db, _ARTIFACTS + "WHERE n.uri IN :ids", aliases)
+            rows += _chunked(db, declared, sorted({a.uri for a in artifacts}))
+        for row in rows:
+            state = load_artifact(codec.unpack(row[2]))
+            if state.id not in known:
+                found[state.id] = state
+        return list(found.values())
+
+    def slots(self, namespace: str | None, limit: int) -> list[str]:
+        """Jumps from one URI to the next in the index, so versions cost nothing."""
+        sql = """
+        WITH RECURSIVE slot(uri, n) AS (
+          SELECT (SELECT MIN(uri) FROM Artifact WHERE uri > 'k8s://'), 0
+          UNION ALL
+          SELECT (SELECT MIN(uri) FROM Artifact WHERE uri > slot.uri AND uri < 'k8s:0'), n + 1
+          FROM slot WHERE slot.uri IS NOT NULL AND n < 100000
+        ) SELECT uri FROM slot WHERE uri > 'k8s://' AND uri < 'k8s:0'
+        """
+        with self._engine.connect() as db:
+            uris = [row[0] for row in db.execute(text(sql))]
+            kinds = _kinds(db, uris)
+        part = [u for u in uris if kinds.get(u) == "Deployment" and _in_namespace(u, namespace)]
+        return part[:limit]
+
+    # -- walks ----------------------------------------------------------------------
+
+    def closure(
+        self, starts: Sequence[str], direction: Direction, depth: int | None, max_nodes: int
+    ) -> Closure:
+        with self._engine.connect() as db:
+            actions = {r[0] for r in _chunked(db, "SELECT id FROM Execution WHERE external_id IN :ids", starts)}
+            artifacts = {r[0] for r in _chunked(db, "SELECT id FROM Artifact WHERE external_id IN :ids", starts)}
+            found_actions, found_artifacts, truncated = set(actions), set(artifacts), False
+            for way in ("upstream", "downstream"):
+                if direction in (way, "both"):
+                    more = _reach(db, way, actions, artifacts, depth, max_nodes)
+                    found_actions |= more[0]
+                    found_artifacts |= more[1]
+                    truncated |= more[2]
+            return _load_closure(db, found_actions, found_artifacts, max_nodes, truncated)
+
+    def walk(self) -> Iterator[tuple[list[ActionState], dict[str, ArtifactState]]]:
+        with self._engine.connect() as db:
+            ids = [row[0] for row in db.execute(text("SELECT id FROM Execution ORDER BY name"))]
+            for start in range(0, len(ids), WALK):
+                rows = _chunked(db, _ACTIONS + "WHERE n.id IN :ids", ids[start : start + WALK])
+                states = sorted((load_action(codec.unpack(r[2])) for r in rows), key=lambda s: s.key)
+                touched = sorted({edge.artifact for state in states for edge in state.edges})
+                found = _chunked(db, _ARTIFACTS + "WHERE n.external_id IN :ids", touched)
+                yield states, {r[1]: load_artifact(codec.unpack(r[2])) for r in found}
+
+    # -- for the writer -------------------------------------------------------------
+
+    def stored(self, kind: Literal["Execution", "Artifact"], ids: Sequence[str]) -> dict[str, Stored]:
+        """Nodes by external id, with what a read-merge-write needs."""
+        sql = f"""
+        SELECT n.external_id, n.id, n.type_id, p.proto_value FROM {kind} n
+        JOIN {kind}Property p ON p.{kind.lower()}_id = n.id
+          AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
+        WHERE n.external_id IN :ids
+        """
+        with self._engine.connect() as db:
+            rows = _chunked(db, sql, ids)
+            return {r[0]: Stored(r[1], r[2], codec.unpack(r[3])) for r in rows}
+
+    def properties(self, kind: Literal["Execution", "Artifact"], ids: Sequence[int]) -> dict[int, list[Any]]:
+        """Every custom property of these nodes, as rows (name, int, double, string, proto, bool)."""
+        sql = f"""
+        SELECT {kind.lower()}_id, name, int_value, double_value, string_value, proto_value, bool_value
+        FROM {kind}Property WHERE is_custom_property = 1 AND {kind.lower()}_id IN :ids
+        """
+        out: dict[int, list[Any]] = {}
+        with self._engine.connect() as db:
+            for row in _chunked(db, sql, ids):
+                out.setdefault(row[0], []).append(row[1:])
+        return out
+
+    def attributed(self, context: int, artifacts: Sequence[int]) -> set[int]:
+        """Which of these artifacts the context has already."""
+        sql = f"SELECT artifact_id FROM Attribution WHERE context_id = {int(context)} AND artifact_id IN :ids"
+        with self._engine.connect() as db:
+            return {r[0] for r in _chunked(db, sql, artifacts)}
+
+
+def _chunked(db: Connection, sql: str, ids: Iterable[Any]) -> Iterator[Any]:
+    ids = list(ids)
+    statement = text(sql).bindparams(bindparam("ids", expanding=True))
+    for start in range(0, len(ids), CHUNK):
+        yield from db.execute(statement, {"ids": ids[start : start + CHUNK]})
+
+
+def _reach(
+    db: Connection, way: str, actions: set[int], artifacts: set[int], depth: int | None, most: int
+) -> tuple[set[int], set[int], bool]:
+    """Ids of (actions, artifacts) one way from the starts, and whether `most` cut it."""
+    near, far = _HOP[way]
+    first = set(actions)
+    if depth is None or depth > 0:
+        sql = f"SELECT execution_id FROM Event WHERE artifact_id IN :ids AND type IN ({far})"
+        first |= {r[0] for r in _chunked(db, sql, artifacts)}
+    if depth is None:
+        found, truncated = _closure_cte(db, first, near, far, most)
+        sql = f"SELECT DISTINCT artifact_id FROM Event WHERE execution_id IN :ids AND type IN ({near})"
+        return found, {r[0] for r in _chunked(db, sql, found)}, truncated
+    return _levels(db, actions, artifacts, near, far, depth, most)
+
+
+def _closure_cte(
+    db: Connection, starts: set[int], near: str, far: str, most: int
+) -> tuple[set[int], bool]:
+    if not starts:
+        return set(), False
+    seeds = " UNION ALL ".join(f"SELECT {int(s)}" for s in sorted(starts)[:CHUNK // 2])
+    sql = f"""
+    WITH RECURSIVE walk(id) AS (
+      {seeds}
+      UNION
+      SELECT b.execution_id FROM walk
+      JOIN Event a ON a.execution_id = walk.id AND a.type IN ({near})
+      JOIN Event b ON b.artifact_id = a.artifact_id AND b.type IN ({far})
+      LIMIT {most + 1}
+    ) SELECT id FROM walk
+    """
+    found = {r[0] for r in db.execute(text(sql))}
+    return found, len(found) > most or len(starts) > CHUNK // 2
+
+
+def _levels(
+    db: Connection, actions: set[int], artifacts: set[int], near: str, far: str, depth: int, most: int
+) -> tuple[set[int], set[int], bool]:
+    """Breadth first, one query a level: a depth in the recursive query would visit a node
+    once for every depth it can be reached at."""
+    seen_actions, seen_artifacts = set(actions), set(artifacts)
+    to_artifacts = f"SELECT artifact_id FROM Event WHERE execution_id IN :ids AND type IN ({near})"
+    to_actions = f"SELECT execution_id FROM Event WHERE artifact_id IN :ids AND type IN ({far})"
+    for _ in range(depth):
+        new_artifacts = {r[0] for r in _chunked(db, to_artifacts, actions)} - seen_artifacts
+        new_actions = {r[0] for r in _chunked(db, to_actions, artifacts)} - seen_actions
+        seen_actions |= new_actions
+        seen_artifacts |= new_artifacts
+        actions, artifacts = new_actions, new_artifacts
+        if len(seen_actions) + len(seen_artifacts) > most:
+            return seen_actions, seen_artifacts, True
+        if not actions and not artifacts:
+            break
+    return seen_actions, seen_artifacts, False
+
+
+def _load_closure(
+    db: Connection, actions: set[int], artifacts: set[int], most: int, truncated: bool
+) -> Closure:
+    """Actions first: an edge needs its action, and its record names the artifacts."""
+    keep = sorted(actions)[:most]
+    rest = sorted(artifacts)[: max(0, most - len(keep))]
+    truncated |= len(keep) < len(actions) or len(rest) < len(artifacts)
+    states = [
+        load_action(codec.unpack(r[2])) for r in _chunked(db, _ACTIONS + "WHERE n.id IN :ids", keep)
+    ]
+    found = [
+        load_artifact(codec.unpack(r[2]))
+        for r in _chunked(db, _ARTIFACTS + "WHERE n.id IN :ids", rest)
+    ]
+    return Closure(states, found, truncated)
+
+
+def _kinds(db: Connection, uris: list[str]) -> dict[str, str]:
+    """A slot's kind of artifact: Deployment, if any version of it is called that."""
+    sql = f"""
+    SELECT DISTINCT n.uri FROM Artifact n JOIN ArtifactProperty t ON t.artifact_id = n.id
+      AND t.name = '{codec.TYPE}' AND t.is_custom_property = 1 AND t.string_value = 'Deployment'
+    WHERE n.uri IN :ids
+    """
+    return {r[0]: "Deployment" for r in _chunked(db, sql, uris)}
+
+
+def _in_namespace(uri: str, namespace: str | None) -> bool:
+    parts = uri.removeprefix("k8s://").split("/")
+    return namespace is None or (len(parts) > 1 and parts[1] == namespace)
+
+
+def _action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
+    where: list[str] = []
+    values: dict[str, Any] = {}
+    for name, wanted in ((codec.TYPE, filter.type), (codec.NAMESPACE, filter.namespace)):
+        if wanted is not None:
+            parameter = name.replace(".", "_")
+            where.append(_has("execution", name, f":{parameter}"))
+            values[parameter] = wanted
+    if filter.controller is not None:
+        where.append(_has("execution", "task_name", ":controller"))
+        values["controller"] = filter.controller
+    if filter.state is not None:
+        where.append("n.last_known_state = :state")
+        values["state"] = int(codec.STATES.get(filter.state, -1))
+    if filter.since is not None:
+        where.append("s.string_value >= :since")
+        values["since"] = codec.sortable(filter.since)
+    if filter.until is not None:
+        where.append("s.string_value < :until")
+        values["until"] = codec.sortable(filter.until)
+    if filter.q:
+        where.append(f"(LOWER(n.name) LIKE :q ESCAPE '!' OR {_like('execution', 'display_name')})")
+        values["q"] = _pattern(filter.q)
+    return where, values
+
+
+def _has(kind: str, name: str, parameter: str) -> str:
+    return (
+        f"EXISTS (SELECT 1 FROM {kind.capitalize()}Property x WHERE x.{kind}_id = n.id"
+        f" AND x.name = '{name}' AND x.is_custom_property = 1 AND x.string_value = {parameter})"
+    )
+
+
+def _like(kind: str, name: str) -> str:
+    return (
+        f"EXISTS (SELECT 1 FROM {kind.capitalize()}Property x WHERE x.{kind}_id = n.id"
+        f" AND x.name = '{name}' AND x.is_custom_property = 1"
+        f" AND LOWER(x.string_value) LIKE :q ESCAPE '!')"
+    )
+
+
+def _pattern(q: str) -> str:
+    escaped = q.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%"
+
+
+def _encode(*values: str | int) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str, types: tuple[type, ...]) -> tuple[Any, ...]:
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError:
+        values = None
+    if not isinstance(values, list) or [type(v) for v in values] != list(types):
+        raise BadRequest("cursor: not one of ours; leave it out to begin at the first page")
+    return tuple(values)
+
+

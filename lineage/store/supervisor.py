@@ -1,0 +1,162 @@
+"""Keeps one store process alive and carries calls to it. Knows nothing of what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import grpc
+
+from lineage.errors import StoreError, StoreInUse, StoreUnavailable
+from lineage.store.process import EXIT_IN_USE, SERVICE, UNBOUNDED
+
+log = logging.getLogger("lineage.store")
+
+START_TIMEOUT = 60.0
+_GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+class StoreRefused(StoreError):
+    """MLMD answered with an error: nothing of the call was written. `code` is gRPC's name.
+
+    MLMD's own message carries whole nodes (MLMD.md, trap 12), so it stays inside.
+    """
+
+    def __init__(self, code: str, private: str) -> None:
+        super().__init__(f"the metadata store refused the write ({code}); nothing was recorded")
+        self.code = code
+        self.private = private
+
+
+class StoreProcess:
+    """The store process of one SQLite file, restarted whenever it dies.
+
+    `call` raises StoreUnavailable when the process went away (the call may or may not
+    have been committed: read before writing again) and StoreRefused when MLMD said no.
+    """
+
+    def __init__(self, sqlite: str) -> None:
+        self._sqlite = os.path.abspath(sqlite)
+        self._folder = tempfile.mkdtemp(prefix="lineage-")
+        self._socket = os.path.join(self._folder, "store")
+        self._closing = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: grpc.Channel | None = None
+        self._ready = threading.Event()
+        self.restarts = 0
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            StoreInUse: another server holds the database file.
+            StoreUnavailable: it did not start; the reason is in the log.
+        """
+        self._spawn()
+        threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def wait_ready(self, timeout: float) -> bool:
+        return self._ready.wait(timeout)
+
+    def call(self, method: str, request: bytes, timeout: float = 60.0) -> bytes:
+        channel = self._channel
+        if channel is None or not self._ready.is_set():
+            raise StoreUnavailable("the store process is restarting; try again shortly")
+        try:
+            send = channel.unary_unary(f"/{SERVICE}/{method}")
+            return bytes(send(request, timeout=timeout))
+        except grpc.RpcError as error:
+            code = error.code()
+            if code in _GONE:
+                raise StoreUnavailable("the store process went away during the call") from None
+            raise StoreRefused(code.name, error.details() or "") from None
+        except ValueError:  # the channel was closed by a restart
+            raise StoreUnavailable("the store process is restarting; try again shortly") from None
+
+    def close(self) -> None:
+        """End the process after the call under way, if any."""
+        self._closing.set()
+        self._ready.clear()
+        if self._channel is not None:
+            self._channel.close()
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _spawn(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._socket)
+        command = [sys.executable, "-m", "lineage.store.process"]
+        command += ["--sqlite", self._sqlite, "--socket", self._socket]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
+        self._process = process
+        killer = threading.Timer(START_TIMEOUT, process.kill)
+        killer.start()
+        said = process.stdout.readline()  # type: ignore[union-attr]
+        killer.cancel()
+        if said.strip() != b"ready":
+            raise self._why(process)
+        drain = threading.Thread(target=process.stderr.read, daemon=True)  # type: ignore[union-attr]
+        drain.start()
+        self._channel = grpc.insecure_channel(
+            f"unix:{self._socket}",
+            options=[*UNBOUNDED, ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)],
+        )
+        self._ready.set()
+
+    def _why(self, process: subprocess.Popen[bytes]) -> StoreError:
+        _, stderr = process.communicate()
+        reason = stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        if process.returncode == EXIT_IN_USE:
+            return StoreInUse(
+                f"{self._sqlite} is {reason}; stop that server, ask it by --url, "
+                "or open the file with --read-only"
+            )
+        return StoreUnavailable(f"the store process for {self._sqlite} did not start: {reason}")
+
+    def _watch(self) -> None:
+        while not self._closing.is_set():
+            assert self._process is not None
+            self._process.wait()
+            if self._closing.is_set():
+                return
+            self._ready.clear()
+            self.restarts += 1
+            log.warning("the store process ended; starting it again")
+            self._again()
+
+    def _again(self) -> None:
+        delay = 0.05
+        while not self._closing.is_set():
+            if self._channel is not None:
+                self._channel.close()
+            try:
+                self._spawn()
+                return
+            except StoreError as error:
+                log.error("%s", error)
+                time.sleep(delay)
+                delay = min(delay * 2, 2.0)
