@@ -20,6 +20,27 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 MAY_APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends
 
+# The port asked for, else the next free one; and whether a URL answers 200.
+define FREE_PORT
+import socket, sys
+for port in range(int(sys.argv[1]), 65536):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    sys.exit(print(port))
+endef
+define READY
+import sys, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1], timeout=5)
+except OSError:
+    sys.exit(1)
+endef
+export FREE_PORT READY
+
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -45,8 +66,22 @@ help:
 	$(PIP) install -c constraints.txt -e '.[all,dev]'
 	touch $@ .venv/server
 
+# The demo store is kept: importing it again changes nothing. Ctrl-C ends it.
 demo: .venv/server
-	@exec $(BIN)/python examples/demo.py --port $(PORT)
+	@mkdir -p .demo
+	port=$$($(BIN)/python -c "$$FREE_PORT" $(PORT))
+	url=http://127.0.0.1:$$port
+	$(BIN)/lineage serve --store .demo/lineage.db --port $$port &
+	server=$$!
+	trap 'kill $$server 2>/dev/null || true; wait $$server' EXIT
+	trap 'exit 0' INT TERM
+	until $(BIN)/python -c "$$READY" $$url/readyz; do
+	    kill -0 $$server 2>/dev/null || { echo "The server did not start."; exit 1; }
+	    sleep 0.2
+	done
+	$(BIN)/lineage import --url $$url examples/label_bot/*.ndjson
+	echo "The label bot's lineage: $$url  (Ctrl-C to stop)"
+	wait $$server
 
 # The viewer's tests drive Debian's Chromium. In CI nothing may be skipped.
 browser:

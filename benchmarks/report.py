@@ -50,7 +50,8 @@ def write(text: str) -> None:
     """Between the markers of the page; the prose around them is written by hand."""
     before, begin, rest = PAGE.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
-    assert begin and end, f"{PAGE} has lost its markers"
+    if not (begin and end):
+        raise ValueError(f"{PAGE} has lost its markers")
     PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-LINEAGE = Path(sys.executable).with_name("lineage")
+LINEAGE = (sys.executable, "-m", "lineage")
 
 
 class Server:
@@ -35,7 +35,7 @@ def serve(store: Path) -> Iterator[Server]:
     environ |= {"LINEAGE_STORE": str(store), "LINEAGE_PORT": str(port)}
     log = store.with_suffix(".log")
     with log.open("w") as out:
-        process = subprocess.Popen([LINEAGE, "serve"], env=environ, stdout=out, stderr=out)
+        process = subprocess.Popen([*LINEAGE, "serve"], env=environ, stdout=out, stderr=out)
     try:
         _wait(f"http://127.0.0.1:{port}", process, log)
         yield Server(f"http://127.0.0.1:{port}", process.pid)
@@ -49,7 +49,7 @@ def load(server: Server, file: Path) -> float:
     start = time.perf_counter()
     environ = dict(os.environ, LINEAGE_URL=server.url)
     done = subprocess.run(
-        [LINEAGE, "import", str(file)], env=environ, capture_output=True, text=True, check=False
+        [*LINEAGE, "import", str(file)], env=environ, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(f"lineage import failed:\n{done.stdout}{done.stderr}")

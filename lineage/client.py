@@ -275,10 +275,10 @@ def _class_of(status: int, title: str) -> type[LineageError]:
 
 
 def _tree(kind: type[LineageError]) -> Iterator[type[LineageError]]:
-    for child in kind.__subclasses__():
-        # Those that only a client or a process raises about itself never come by wire.
-        if child.__module__ == "lineage.errors" and child is not ServerUnreachable:
-            yield child
+    """The errors a server can send: not those a process raises about itself."""
+    if kind.__module__ == "lineage.errors" and kind is not ServerUnreachable:
+        yield kind
+        for child in kind.__subclasses__():
             yield from _tree(child)
 
 

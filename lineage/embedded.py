@@ -103,10 +103,15 @@ def app_server(settings: Settings, ready: Callable[[], None], **options: Any) ->
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            log = logging.getLogger("uvicorn.error")
+            # What goes wrong here is raised by `run`, and should not be told twice.
+            log.disabled = True
             try:
                 await super().startup(sockets)
             except SystemExit:
                 self.should_exit = True
+            finally:
+                log.disabled = False
             if self.started:
                 ready()
 
@@ -123,10 +128,7 @@ def app_server(settings: Settings, ready: Callable[[], None], **options: Any) ->
         timeout_graceful_shutdown=10,
         **options,
     )
-    server = Server(config)
-    # What goes wrong before that is raised, and should not be told twice.
-    logging.getLogger("uvicorn.error").addFilter(lambda record: server.started)
-    return server
+    return Server(config)
 
 
 def _run(server: AppServer, started: Any) -> None:

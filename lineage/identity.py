@@ -88,6 +88,21 @@ def canonical_uri(uri: str, type: str = "Artifact") -> str:
     return _canonical(uri, type)[0]
 
 
+def without_credentials(uri: str) -> str:
+    """A URI as it was written, less what would let anyone in: user info and signatures.
+
+    `git@host:o/r` stays: there `git` is everybody's user.
+    """
+    match = _SCHEME.match(uri)
+    if not match:
+        return uri
+    rest, hash_, fragment = uri[match.end() :].partition("#")
+    rest, mark, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    kept = "&".join(p for p in query.split("&") if not _SECRET_QUERY.match(p.partition("=")[0]))
+    return match[0] + authority.rpartition("@")[2] + slash + path + (mark and kept and mark + kept) + hash_ + fragment
+
+
 def is_digest(version: str | None) -> bool:
     """Whether a version names content (`sha256:…`), so equal means the same bytes."""
     if version is None:

@@ -310,7 +310,8 @@ def _base(state: ActionState, values: dict[str, Any]) -> dict[str, Any]:
     for field_ in ("started_at", "ended_at"):
         if field_ in values:
             out[field_] = iso(values[field_])
-    code = dict(values.get("code.source", {}))
+    source = values.get("code.source", {})
+    code = {name: source[name] for name in SOURCE if name in source}
     if image := values.get("code.image"):
         code["image"] = image
     if code:

@@ -23,10 +23,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_json
 
 from lineage.errors import InvalidRecord
-from lineage.identity import MAX_URI, MAX_VERSION, Identity, identify
+from lineage.identity import MAX_URI, MAX_VERSION, Identity, identify, without_credentials
 
 MAX_KEY = 512
 MAX_EDGES = 5_000
@@ -50,6 +50,12 @@ def _not_null_literal(text: str) -> str:
     return text
 
 
+def _within_64_bits(value: Any) -> Any:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("is over 64 bits; write it as a text")
+    return value
+
+
 def _text(most: int, least: int = 0) -> Any:
     return Annotated[
         str,
@@ -69,10 +75,13 @@ Label = _text(256, 1)
 Text = _text(MAX_VALUE)
 Key = _text(MAX_KEY, 1)
 Time = Annotated[AwareDatetime, Strict(), AfterValidator(_utc)]
-Integer = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+Integer = Annotated[int, Strict()]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Scalar = Annotated[bool, Strict()] | Integer | Number | Text
+Scalar = Annotated[
+    Annotated[bool, Strict()] | Integer | Number | Text, AfterValidator(_within_64_bits)
+]
 Scalars = Annotated[dict[Label, Scalar], Field(max_length=MAX_PARAMS)]
+Url = Annotated[_text(MAX_URI, 1), AfterValidator(without_credentials)]
 ActionType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", strict=True)]
 ArtifactType = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_./-]{0,127}$", strict=True)
@@ -97,7 +106,7 @@ class Controller(_Model):
 class Code(_Model):
     """What ran: a commit of a repository, a path in it, the image it ran in."""
 
-    repo: Annotated[str, StringConstraints(max_length=MAX_URI, pattern=NO_NUL, strict=True)] | None = None
+    repo: Url | None = None
     commit: _text(MAX_VERSION) | None = None
     path: _text(1024) | None = None
     image: Annotated[str, StringConstraints(max_length=MAX_URI, pattern=NO_NUL, strict=True)] | None = None
@@ -166,7 +175,7 @@ class Action(_Model):
     by: Name | None = None
     trigger: Trigger | None = None
     error: Text | None = None
-    links: Annotated[dict[Label, _text(MAX_URI, 1)], Field(max_length=MAX_LINKS)] = Field(
+    links: Annotated[dict[Label, Url], Field(max_length=MAX_LINKS)] = Field(
         default_factory=dict
     )
 
@@ -235,24 +244,24 @@ def parse_action(body: bytes | str, key: str | None = None) -> Action:
         InvalidRecord: with every place and its remedy.
     """
     try:
-        if key is None:
-            return Action.model_validate_json(body)
-        action = Action.model_validate_json(body, context=None)
+        action = Action.model_validate_json(body if key is None else _with_key(body, key))
     except ValidationError as error:
-        if key is not None and [e["loc"] for e in error.errors() if e["type"] == "missing"] == [("key",)]:
-            return parse_action(_with_key(body, key))
+        if error.errors(include_input=False)[0]["type"] == "json_invalid" and key is not None:
+            return parse_action(body)  # so that the line and column are those of the body
         raise invalid(error) from error
-    if action.key != key:
-        place = [{"at": "key", "message": "differs from the key in the URL; leave it out or make them equal"}]
-        raise InvalidRecord("The body's key differs from the key in the URL.", place)
+    if key is not None and action.key != key:
+        message = "differs from the key in the URL; leave it out or make them equal"
+        raise InvalidRecord(f"key: {message}", [{"at": "key", "message": message}])
     return action
 
 
 def _with_key(body: bytes | str, key: str) -> bytes:
-    import json
-
-    text = body.decode() if isinstance(body, bytes) else body
-    return json.dumps({**json.loads(text), "key": key}).encode()
+    """The body with the URL's key put first; JSON's last of two equal names wins."""
+    raw = (body if isinstance(body, bytes) else body.encode()).lstrip()
+    if not raw.startswith(b"{"):
+        return raw
+    rest = raw[1:].lstrip()
+    return b'{"key":' + to_json(key) + (b"" if rest.startswith(b"}") else b",") + rest
 
 
 def invalid(error: ValidationError) -> InvalidRecord:
@@ -269,7 +278,7 @@ def invalid(error: ValidationError) -> InvalidRecord:
 def _remedy(error: ErrorDetails) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return "is not a field of the record; see /api/v1/docs for those that are"
+        return "is not a field of the record; /api/v1/openapi.json lists those that are"
     if kind == "missing":
         return "is missing; it is required"
     if kind == "string_pattern_mismatch" and context.get("pattern") == NO_NUL:

@@ -75,6 +75,15 @@ class MemoryReader:
     ) -> Mapping[str, list[ActionState]]:
         return {id_: self._touching(id_, side) for id_ in artifacts}
 
+    def owners(self, artifacts: Sequence[str]) -> Mapping[str, str]:
+        last: dict[str, tuple[int, str]] = {}
+        for state in self._actions.values():
+            for edge in state.edges:
+                if edge.artifact in artifacts:
+                    rank = (state.clock, state.key)
+                    last[edge.artifact] = max(rank, last.get(edge.artifact, rank))
+        return {id_: key for id_, (_, key) in last.items()}
+
     def families(self, uris: Sequence[str]) -> Mapping[str, list[ArtifactState]]:
         return {uri: [a for a in self._artifacts.values() if a.uri == uri] for uri in uris}
 
@@ -170,7 +179,7 @@ def _action_matches(state: ActionState, f: ActionFilter) -> bool:
         and (f.controller is None or controller == f.controller)
         and (f.namespace is None or namespace == f.namespace)
         and (f.since is None or state.started >= f.since)
-        and (f.until is None or state.started <= f.until)
+        and (f.until is None or state.started < f.until)
         and _has(f.q, state.get("name"), state.key)
     )
 

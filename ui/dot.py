@@ -30,7 +30,7 @@ def dot(graph: Graph, live: frozenset[str], link: str | None, now: int) -> str:
         "digraph lineage {",
         f"  graph [{_spacing(layout)}, bgcolor=white, pad=0.3];",
         '  node [fixedsize=true, margin=0, penwidth=1, fontname="Helvetica", fontsize=9];',
-        '  edge [arrowsize=0.6, penwidth=1.1, fontname="Helvetica"];',
+        "  edge [arrowsize=0.6, penwidth=1.1, tailport=e, headport=w];",
         *(_node(box, link) for box in layout.boxes),
         *(_edge(arrow) for arrow in layout.arrows),
         "}",
@@ -42,13 +42,16 @@ def skeleton(layout: Layout) -> str:
     """Sizes and connections only: all Graphviz needs to place what we draw ourselves."""
     lines = [f"digraph {{ graph [{_spacing(layout)}]; node [shape=box, fixedsize=true];"]
     lines += [f"{b.id} [{_size(b)}];" for b in layout.boxes]
-    lines += [f"{a.source} -> {a.target} [dir=none];" for a in layout.arrows]
+    lines += [
+        f"{a.source} -> {a.target} [dir=none, tailport=e, headport=w];" for a in layout.arrows
+    ]
     return "\n".join(lines) + "}\n"
 
 
 def _spacing(layout: Layout) -> str:
     fast = _FAST if len(layout.boxes) > MANY else ""
-    return f"{fast}rankdir=LR, nodesep=0.22, ranksep=0.55"
+    ranks = 0.6 if len(layout.boxes) <= 24 else 0.9  # wide fans need room to bend
+    return f"{fast}rankdir=LR, nodesep=0.22, ranksep={ranks}"
 
 
 def _size(box: Box) -> str:

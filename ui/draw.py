@@ -78,7 +78,9 @@ def _node(box: Box, centre: Point, link: str | None) -> Markup:
 def _card(box: Box) -> Markup:
     kind = kinds.kind(box.node.type)
     out = _frame(box, radius=6, fill="#ffffff", css="g-card")
-    out += Markup('<path class="g-bar" fill="{}" d="M3.5 .5H6a3 3 0 0 0-2.5 3v{}a3 3 0 0 0 2.5 3H3.5a3 3 0 0 1-3-3V3.5a3 3 0 0 1 3-3Z"/>').format(  # noqa: E501
+    out += Markup(
+        '<path class="g-bar" fill="{}" d="M3.5 .5H6a3 3 0 0 0-2.5 3v{}a3 3 0 0 0 2.5 3H3.5a3 3 0 0 1-3-3V3.5a3 3 0 0 1 3-3Z"/>'
+    ).format(
         kind.light, box.height - 7
     )
     out += _icon(kind.slug, 12, 8, kind.light)

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lineage.graph import ActionNode, ArtifactNode, Edge, Graph, Node
-from ui import kinds, links, words
+from ui import kinds, links, names, words
 
 HUB = 12
 """More neighbours than this on one side, and each gets its own small twin: dot needs a
 minute for one star of 200 edges, and nobody can read it (MLMD.md, Graphviz)."""
 
-_WIDEST = 230
+_WIDEST = 236
+_BOLD = 1.08
+"""How much wider bold letters are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Box:
             said += [f"started {words.utc(node.started)}", node.error or ""]
         else:
             at = f" at {node.version}" if node.version else ""
-            said = [f"{kinds.kind(node.type).word} {node.label}", node.uri + at]
+            said = [f"{kinds.kind(node.type).word} {names.title(node)}", node.uri + at]
             said += ["live now"] if self.live else []
         return " — ".join(words.middle(words.clean(part), 300) for part in said if part)
 
@@ -72,33 +74,33 @@ class Layout:
 
 def lay(graph: Graph, live: frozenset[str], now: int) -> Layout:
     """Boxes and arrows for every node and edge, hubs split into twins."""
-    focus = frozenset(graph.of)
     edges = list(_joined(graph))
     twins = _twins(graph, edges)
-    used = {end for e in edges for end in (e.source, e.target) if (e.source, e.target) not in twins}
-    boxes: dict[str, Box] = {}
-    for id_, node in graph.nodes.items():
-        lonely = not any(id_ == hub for hub in twins.values())
-        if id_ in used or id_ in focus or lonely:
-            box = _box(f"n{len(boxes)}", node, now)
-            boxes[id_] = replace(box, live=id_ in live, focus=id_ in focus)
-    arrows, extra = [], []
+    used = {end for e in edges if _pair(e) not in twins for end in _pair(e)} | set(graph.of)
+    only_twins = set(twins.values()) - used
+    boxes = {
+        id_: replace(_box(f"n{n}", node, now), live=id_ in live, focus=id_ in graph.of)
+        for n, (id_, node) in enumerate(graph.nodes.items())
+        if id_ not in only_twins
+    }
+    arrows: list[Arrow] = []
+    extra: list[Box] = []
     for edge in edges:
-        ends = {"source": edge.source, "target": edge.target}
-        if hub := twins.get((edge.source, edge.target)):
-            twin = _twin(f"t{len(extra)}", graph.nodes[hub], hub in live)
-            extra.append(twin)
-        at = [twin.id if hub == end else boxes[end].id for end in ends.values()]
-        arrows.append(Arrow(at[0], at[1], _style(edge), _says(graph, edge)))
+        ends = {id_: boxes[id_].id for id_ in _pair(edge) if id_ in boxes}
+        if hub := twins.get(_pair(edge)):
+            extra.append(_twin(f"t{len(extra)}", graph.nodes[hub], hub in live))
+            ends[hub] = extra[-1].id
+        arrows.append(Arrow(ends[edge.source], ends[edge.target], _style(edge), _says(graph, edge)))
     return Layout((*boxes.values(), *extra), tuple(arrows))
 
 
 def fit(text: str, width: float, size: float) -> str:
     """The text, shortened in the middle until it is at most `width` pixels wide."""
-    text = words.middle(words.clean(text), 80)
-    while len(text) > 3 and measure(text, size) > width:
-        text = words.middle(text.replace("…", ""), len(text) - 1)
-    return text
+    whole = words.middle(words.clean(text), 80)
+    most = len(whole)
+    while most > 3 and measure(words.middle(whole, most), size) > width:
+        most -= 1
+    return words.middle(whole, most)
 
 
 def measure(text: str, size: float) -> float:
@@ -110,34 +112,35 @@ def _advance(char: str) -> float:
     if unicodedata.east_asian_width(char) in "WF":
         return 1.05
     if char in "ijl.,:;|!'()[] ftrI-/":
-        return 0.38
-    return 0.72 if char.isupper() or char in "mwMW@%…" else 0.6
+        return 0.39
+    return 0.74 if char.isupper() or char in "mw@%…" else 0.63
 
 
 def _box(id_: str, node: Node, now: int) -> Box:
     if isinstance(node, ActionNode):
         verb = fit(node.type, 90, 11.5)
-        who = fit(node.controller, 110, 11)
+        who = fit(names.who(node), 120, 11)
         taken = ""
-        if node.ended is not None and node.ended >= node.started:
+        if node.ended is not None and node.ended > node.started:
             taken = " · " + words.duration(node.ended - node.started)
         plain = node.state in ("complete", "unknown")
         when = words.ago(node.started, now) + taken
         line = when if plain else f"{node.state} · {when}"
-        wide = max(measure(verb + " " + who, 11.5), measure(line, 10))
+        wide = max(measure(verb, 11.5 * _BOLD) + measure(" " + who, 11.5), measure(line, 10))
         return Box(id_, node, verb, who, line, round(wide) + 40, 36)
     kind = kinds.kind(node.type)
-    title = fit(node.label, _WIDEST - 70, 12.5)
+    title = fit(names.title(node), _WIDEST - 48, 12.5 * _BOLD)
     word = fit(kind.word, 80, 10.5)
-    chip = words.version(node.version)
-    wide = max(measure(title, 12.5) * 1.04, measure(word, 10.5) + 8 + len(chip) * 6.5 + 34)
+    chip = names.chip(node)
+    second = measure(word, 10.5) + 8 + len(chip) * 6.5 + 34
+    wide = max(measure(title, 12.5 * _BOLD), second)
     return Box(id_, node, title, word, chip, min(_WIDEST, max(132, round(wide) + 46)), 46)
 
 
 def _twin(id_: str, node: Node, live: bool) -> Box:
     assert isinstance(node, ArtifactNode)
-    title = fit(node.label, 96, 10.5)
-    chip = words.version(node.version, 12)
+    title = fit(names.title(node), 96, 10.5)
+    chip = names.chip(node, 12)
     wide = round(measure(title, 10.5) + len(chip) * 6) + 42
     return Box(id_, node, title, kinds.kind(node.type).word, chip, wide, 26, live, twin=True)
 
@@ -148,7 +151,7 @@ def _joined(graph: Graph) -> Iterator[Edge]:
     pairs: dict[tuple[str, str], list[Edge]] = defaultdict(list)
     for edge in graph.edges:
         if edge.source in graph.nodes and edge.target in graph.nodes:
-            pairs[edge.source, edge.target].append(edge)
+            pairs[_pair(edge)].append(edge)
     for edges in pairs.values():
         best = min(edges, key=lambda e: (strength[e.kind], e.claimed_only))
         yield replace(best, role=", ".join(dict.fromkeys(e.role for e in edges if e.role)))
@@ -158,14 +161,18 @@ def _twins(graph: Graph, edges: list[Edge]) -> dict[tuple[str, str], str]:
     """For each edge that is to end at a twin, the hub it is a twin of."""
     sides: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for e in edges:
-        sides["out", e.source].append((e.source, e.target))
-        sides["in", e.target].append((e.source, e.target))
+        sides["out", e.source].append(_pair(e))
+        sides["in", e.target].append(_pair(e))
     return {
         pair: hub
         for (_, hub), pairs in sides.items()
         if len(pairs) > HUB and isinstance(graph.nodes[hub], ArtifactNode)
         for pair in pairs
     }
+
+
+def _pair(edge: Edge) -> tuple[str, str]:
+    return edge.source, edge.target
 
 
 def _style(edge: Edge) -> str:
@@ -186,5 +193,5 @@ def _says(graph: Graph, edge: Edge) -> str:
 
 
 def _name(node: Node) -> str:
-    label = f"{node.type} {node.name}" if isinstance(node, ActionNode) else node.label
+    label = f"{node.type} {node.name}" if isinstance(node, ActionNode) else names.title(node)
     return words.middle(words.clean(label), 60)

@@ -43,10 +43,11 @@ def draw(
     return text if format == "dot" else run(text, "png")
 
 
-def inline(graph: Graph, live: frozenset[str], now: int) -> Markup:
-    """The graph for a page, coloured by the page's style sheet."""
+def inline(graph: Graph, live: frozenset[str], now: int) -> tuple[Markup, float]:
+    """The graph for a page, coloured by the page's style sheet, and its width in pixels."""
     layout = lay(graph, live, now)
-    return drawing.svg(layout, place(layout), "/", file=False)
+    places = place(layout)
+    return drawing.svg(layout, places, "/", file=False), places.width
 
 
 def place(layout: Layout) -> drawing.Places:

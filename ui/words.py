@@ -51,9 +51,8 @@ def version(value: str | None, most: int = 18) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 slot`, `4 slots`; thousands with a thin separator."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{number:,} {noun if number == 1 else plural}"
+    """`1 slot`, `4 slots`, `12,000 nodes`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def span(micros: float) -> str:

@@ -89,7 +89,7 @@ def globals_first(argv: Sequence[str]) -> list[str]:
     while queue:
         argument = queue.pop(0)
         name, equals, _ = argument.partition("=")
-        if argument == "--" or argument == "serve" and not rest:
+        if argument == "--" or (argument == "serve" and not rest):
             rest += [argument, *queue]
             break
         if name in ("--url", "--store", "--token"):

@@ -39,7 +39,7 @@ def serve(
         store=store or target.store, host=host, port=port, read_only=read_only or None
     )
     listener = listen(settings.host, settings.port, insecure)
-    url = "http://{}:{}".format(_shown(listener), listener.getsockname()[1])
+    url = f"http://{_shown(listener)}:{listener.getsockname()[1]}"
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

@@ -81,11 +81,11 @@ def print_json(answer: Any) -> None:
 def fail(error: LineageError) -> NoReturn:
     """One line in red, the places below it, exit code 1."""
     out = console(stderr=True)
-    out.print(f"Error: {clean(error.detail)}", style="red")
+    out.print(f"Error: {clean(error.detail)}", style="red", soft_wrap=True)
     for place in error.errors:
         line = f"{place.get('at', '')}: {place.get('message', '')}"
         if line not in error.detail:
-            out.print(f"  {clean(line)}")
+            out.print(f"  {clean(line)}", soft_wrap=True)
     raise SystemExit(1)
 
 

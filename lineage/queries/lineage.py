@@ -6,10 +6,9 @@ may lead on to the other, so they take turns until nothing new is found.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
-
-import networkx as nx
 
 from lineage.errors import BadRequest, MalformedIdentity, NotFound
 from lineage.graph import Direction, Edge, Graph, build, edges_of
@@ -78,11 +77,7 @@ def lineage(
 
 
 class _Walk:
-    """One walk in one direction: recorded edges and rules by turns.
-
-    Without a depth a turn takes the whole recorded closure. With one it takes one step,
-    because an edge that was inferred counts like any other.
-    """
+    """One walk in one direction: recorded edges and rules by turns."""
 
     def __init__(self, reader: Reader, way: Way, depth: int | None, max_nodes: int) -> None:
         self.actions: dict[str, ActionState] = {}
@@ -97,47 +92,56 @@ class _Walk:
 
     def run(self, starts: Sequence[str]) -> _Walk:
         self._starts = starts
-        self._load(starts)
-        frontier, turn = set(starts), 0
-        while frontier and turn != self._depth and len(self._known()) <= self._max_nodes:
-            frontier = self._leap(frontier) if self._depth is None else self._step(frontier)
-            turn += 1
-        if frontier:  # the outermost nodes were reached, but no rule has looked at them
-            self._infer(frontier)
+        if self._depth is not None or not self._leap():
+            self._steps()
         return self
 
     def layers(self) -> Iterator[tuple[int, list[str]]]:
         """The ids found, by their distance from the start."""
-        graph: nx.DiGraph[str] = nx.DiGraph()
         known = self._known()
-        graph.add_nodes_from(known)
+        near: dict[str, set[str]] = defaultdict(set)
         recorded = [edge for state in self.actions.values() for edge in edges_of(state)]
         for edge in (*recorded, *self.inferred):
-            if edge.source in known and edge.target in known:
-                graph.add_edges_from(self._steps(edge))
-        starts = [id_ for id_ in self._starts if id_ in known]
-        for distance, ids in enumerate(nx.bfs_layers(graph, starts)):
-            yield distance, sorted(ids)
+            for here, there in self._walked(edge):
+                near[here].add(there)
+        layer, seen, distance = known.intersection(self._starts), set[str](), 0
+        while layer:
+            yield distance, sorted(layer)
+            seen |= layer
+            layer = {far for id_ in layer for far in near[id_]} & known - seen
+            distance += 1
 
-    def _leap(self, frontier: set[str]) -> set[str]:
-        """All that recorded edges reach, then the rules; returns what only the rules found."""
-        before = self._known() - frontier
-        self._follow(frontier, None)
-        new = self._known() - before
-        return self._load(self._infer(new))
+    def _leap(self) -> bool:
+        """Whole closures at a time. False = more than the limit: a cut closure need not hold
+        the nearest nodes, so these are to be found step by step.
+        """
+        frontier = self._load(self._starts)
+        while frontier:
+            before = self._known() - frontier
+            complete = self._follow(frontier, None)
+            if not complete or len(self._known()) > self._max_nodes:
+                return False
+            frontier = self._load(self._infer(self._known() - before))
+        return True
 
-    def _step(self, frontier: set[str]) -> set[str]:
-        """One edge further, recorded or inferred; returns what is new."""
-        before = self._known()
-        self._follow(frontier, 1)
-        self._load(self._infer(frontier))
-        return self._known() - before
+    def _steps(self) -> None:
+        """One edge at a time, because an edge that was inferred counts like any other."""
+        self.actions, self.artifacts, self.inferred = {}, {}, set()
+        frontier, taken = self._load(self._starts), 0
+        while frontier and taken != self._depth and len(self._known()) <= self._max_nodes:
+            before = self._known()
+            self.truncated |= not self._follow(frontier, 1)
+            self._load(self._infer(frontier))
+            frontier = self._known() - before
+            taken += 1
+        self._infer(frontier)  # the outermost nodes were reached, but no rule looked at them
 
-    def _follow(self, frontier: Collection[str], depth: int | None) -> None:
+    def _follow(self, frontier: Collection[str], depth: int | None) -> bool:
+        """Add what recorded edges reach; returns whether that is all."""
         closure = self._reader.closure(sorted(frontier), self._way, depth, self._max_nodes)
         self.actions.update((state.id, state) for state in closure.actions)
         self.artifacts.update((state.id, state) for state in closure.artifacts)
-        self.truncated |= closure.truncated
+        return not closure.truncated
 
     def _infer(self, ids: Collection[str]) -> set[str]:
         """Apply the rules to these nodes; returns the ids they lead to in this direction."""
@@ -147,9 +151,9 @@ class _Walk:
         if self._way == "downstream":
             edges |= readers(self._reader, artifacts)
         self.inferred |= edges
-        return {far for edge in edges for near, far in self._steps(edge) if near in ids}
+        return {far for edge in edges for near, far in self._walked(edge) if near in ids}
 
-    def _steps(self, edge: Edge) -> list[tuple[str, str]]:
+    def _walked(self, edge: Edge) -> list[tuple[str, str]]:
         """The ways an edge may be walked: content is the same in either direction."""
         there, back = (edge.source, edge.target), (edge.target, edge.source)
         if edge.kind == "same content":

@@ -8,13 +8,22 @@ what the cluster showed (`observed`, or the action's own word) outranks what a g
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
 from lineage.merge import ActionState, ArtifactState
 from lineage.model import iso
+from lineage.queries.deploys import (
+    Brought,
+    Deploy,
+    deploys,
+    holding,
+    models,
+    named_models,
+    trainings,
+)
 from lineage.store.ports import Reader
 
 Status = Literal["agree", "disagree", "unknown origin"]
@@ -92,3 +101,109 @@ class Slot:
                 for p in self.history
             ],
         }  # fmt: skip
+
+
+_FIRST: tuple[Status, ...] = ("disagree", "unknown origin", "agree")
+
+
+def live(
+    reader: Reader, as_of: int | None = None, namespace: str | None = None, limit: int = 1000
+) -> list[Slot]:
+    """What is live in every slot at `as_of` (µs; None = now); what needs a look comes first."""
+    found = deploys(reader, reader.families(reader.slots(namespace, limit)), as_of)
+    held = {uri: holding(all_) for uri, all_ in found.items()}
+    brought = models(reader, [d.action for all_ in held.values() for d in all_])
+    terms = {uri: _terms(all_, brought) for uri, all_ in held.items()}
+    now = {uri: all_[-1] for uri, all_ in terms.items() if all_ and not all_[-1].removes}
+    trained = trainings(reader, {uri: (d, brought[d.action.id]) for uri, d in now.items()}, as_of)
+    claims = {uri: _claims_since(found[uri], deploy.ended) for uri, deploy in now.items()}
+    acting = [d.action for d in (*now.values(), *(c for all_ in claims.values() for c in all_))]
+    inputs = {edge.artifact for action in acting for edge in action.edges if edge.side == "in"}
+    known = reader.artifacts_by_id(sorted(inputs))
+    slots = [
+        Slot(
+            uri,
+            *_place(uri),
+            deployment=artifact_node(deploy.deployment),
+            action=action_node(deploy.action),
+            since=deploy.ended,
+            evidence=deploy.evidence,
+            models=_nodes(b.model for b in brought[deploy.action.id]),
+            code=_code(deploy.action, known),
+            trained_by=tuple(action_node(action) for action in trained[uri]),
+            claims=_judged(claims[uri], brought[deploy.action.id], known),
+            history=_history(terms[uri], brought),
+        )
+        for uri, deploy in now.items()
+    ]
+    return sorted(slots, key=lambda slot: (_FIRST.index(slot.status), slot.uri))
+
+
+def _terms(held: Iterable[Deploy], brought: Mapping[str, list[Brought]]) -> list[Deploy]:
+    """The first of each run of deploys that changed nothing: since then it has been so."""
+
+    def content(deploy: Deploy) -> tuple[str, bool, list[str]]:
+        return (
+            deploy.deployment.id, deploy.seen, [b.model.id for b in brought[deploy.action.id]]
+        )  # fmt: skip
+
+    out: list[Deploy] = []
+    for deploy in held:
+        if not out or content(deploy) != content(out[-1]):
+            out.append(deploy)
+    return out
+
+
+def _history(terms: Sequence[Deploy], brought: Mapping[str, list[Brought]]) -> tuple[Period, ...]:
+    ends: list[int | None] = [deploy.ended for deploy in terms[1:]]
+    return tuple(
+        Period(
+            _nodes(b.model for b in brought[deploy.action.id]),
+            artifact_node(deploy.deployment),
+            action_node(deploy.action),
+            deploy.ended,
+            until,
+        )
+        for deploy, until in zip(terms, [*ends, None], strict=True)
+        if not deploy.removes
+    )
+
+
+def _claims_since(found: Iterable[Deploy], since: int) -> list[Deploy]:
+    """Claims later than what is live, newest first, an action once."""
+    newer = [d for d in found if d.claimed_only and d.ended > since]
+    return list({d.action.id: d for d in reversed(newer)}.values())
+
+
+def _judged(
+    claims: Iterable[Deploy], brought: Iterable[Brought], known: Mapping[str, ArtifactState]
+) -> tuple[Claim, ...]:
+    held = {b.model.uri for b in brought}
+    out = []
+    for claim in claims:
+        named = named_models(claim.action, known)
+        # A claim that names no model contradicts nothing.
+        agrees = not named or {model.uri for model in named} == held
+        out.append(Claim(action_node(claim.action), claim.ended, _nodes(named), agrees))
+    return tuple(out)
+
+
+def _code(action: ActionState, known: Mapping[str, ArtifactState]) -> tuple[ArtifactNode, ...]:
+    order: dict[str, tuple[bool, str, str, str]] = {}
+    for edge in action.edges:
+        artifact = known.get(edge.artifact)
+        if edge.side == "in" and artifact and artifact.type in ("Code", "Config"):
+            rank = (edge.role != "code", artifact.type, artifact.uri, artifact.id)
+            order[edge.artifact] = min(rank, order.get(edge.artifact, rank))
+    return _nodes(known[id_] for id_ in sorted(order, key=lambda id_: order[id_]))
+
+
+def _nodes(artifacts: Iterable[ArtifactState]) -> tuple[ArtifactNode, ...]:
+    return tuple(artifact_node(artifact) for artifact in artifacts)
+
+
+def _place(uri: str) -> tuple[str, str, str, str]:
+    """Cluster, namespace, kind and name; what a shorter URI does not say is empty."""
+    *front, name = uri.partition("://")[2].split("/")
+    cluster, namespace, *kind = [*front, "", ""][: max(len(front), 2)]
+    return cluster, namespace, "/".join(kind), name

@@ -62,7 +62,8 @@ def copies(reader: Reader, artifacts: Collection[ArtifactState]) -> set[Edge]:
         return set()
     digests: dict[str | None, list[ArtifactState]] = defaultdict(list)
     named: dict[str, list[ArtifactState]] = defaultdict(list)
-    for other in reader.same_content(list(artifacts)):
+    # A store may leave out those it was asked about; they can be each other's copies too.
+    for other in (*artifacts, *reader.same_content(list(artifacts))):
         digests[other.version].append(other)
         for uri in (other.uri, *other.aliases):
             named[uri].append(other)

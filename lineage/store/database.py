@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import QueuePool
 
 from lineage.errors import StoreUnavailable
@@ -37,9 +37,10 @@ def read_engine(path: str) -> Engine:
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4)
 
     @event.listens_for(engine, "begin")
-    def _snapshot(connection: object) -> None:
+    def _snapshot(connection: Connection) -> None:
         """One answer, one snapshot: SQLite's driver would not begin for reads."""
-        connection.exec_driver_sql("BEGIN")  # type: ignore[attr-defined]
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN")
 
     return engine
 

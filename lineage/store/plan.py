@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from google.protobuf import any_pb2
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -29,17 +29,9 @@ from lineage.merge import (
 )
 from lineage.model import Action
 from lineage.store import codec
+from lineage.store.lookup import Kind, Lookup
 from lineage.store.mlmd import Contexts
 from lineage.store.ports import Outcome
-from lineage.store.reader import Stored
-
-Kind = Literal["Execution", "Artifact"]
-
-
-class Lookup(Protocol):
-    def stored(self, kind: Kind, ids: Sequence[str]) -> dict[str, Stored]: ...
-    def properties(self, kind: Kind, ids: Sequence[int]) -> dict[int, list[Any]]: ...
-    def attributed(self, context: int, artifacts: Sequence[int]) -> set[int]: ...
 
 
 @dataclass(slots=True)
@@ -123,10 +115,10 @@ class Planner:
                 missing.append(id_)
         load = load_action if kind == "Execution" else load_artifact
         for id_, found in self._lookup.stored(kind, missing).items():
-            state: Any = load(found.record)
-            edges = state.edges if kind == "Execution" else frozenset()
+            state: Any = load(found.record) if found.record else None
+            edges = state.edges if kind == "Execution" and state else frozenset()
             ident = Ident(found.mlmd_id, found.type_id)
-            nodes[id_] = Node(state, ident, found.record, edges)
+            nodes[id_] = Node(state, ident, found.record or b"", edges)
 
     def _merge_artifacts(
         self, mentioned: list[ArtifactState], nodes: dict[str, Node], dirty: dict[str, Node]
@@ -140,7 +132,7 @@ class Planner:
                 )
                 changed = True
                 continue
-            joined = join_artifacts(node.state, artifact)
+            joined = join_artifacts(node.state, artifact) if node.state else artifact
             record = dump_artifact(joined)
             if record != node.record:
                 dirty[artifact.id] = nodes[artifact.id] = _successor(node, joined, record)
@@ -154,7 +146,7 @@ class Planner:
         if node is None:
             nodes[state.id] = dirty[state.id] = Node(state, Ident(), dump_action(state))
             return "created"
-        joined = join_actions(node.state, state)
+        joined = join_actions(node.state, state) if node.state else state
         record = dump_action(joined)
         if record == node.record:
             return "merged" if changed else "unchanged"

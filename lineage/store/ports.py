@@ -122,6 +122,10 @@ class Reader(Protocol):
         """The canonical URIs of Deployment artifacts (`k8s://…`), sorted, at most `limit`."""
         ...
 
+    def owners(self, artifacts: Sequence[str]) -> Mapping[str, str]:
+        """For each artifact id, the key of the action reported last of those that touch it."""
+        ...
+
     def walk(self) -> Iterator[tuple[list[ActionState], dict[str, ArtifactState]]]:
         """Every action in the order of its key, in chunks, with the artifacts on its edges."""
         ...

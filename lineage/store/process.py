@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import signal
 import sys
 import threading
 import time
@@ -29,7 +30,7 @@ EXIT_IN_USE = 75
 _BROKEN = {9, 13}  # FAILED_PRECONDITION, INTERNAL: the connection may be unusable (trap 4)
 
 
-def hold_lock(path: str, wait: float = LOCK_WAIT) -> int:
+def hold_lock(path: str, wait: float) -> int:
     """Hold `path` for as long as this process lives.
 
     A server killed a moment ago may still have its store ending, hence the wait.
@@ -144,8 +145,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sqlite", required=True)
     parser.add_argument("--socket", required=True)
+    parser.add_argument("--wait", type=float, default=LOCK_WAIT)
     options = parser.parse_args()
-    lock = hold_lock(options.sqlite + ".lock")
+    # Signals to the whole group (Ctrl-C) are for the server, which still has writes to finish.
+    for ignored in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
+    lock = hold_lock(options.sqlite + ".lock", options.wait)
     create_wal(options.sqlite)
     server = serve(Store(sqlite_config(options.sqlite)), f"unix:{options.socket}")
     print("ready", flush=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, bindparam, text
 
@@ -50,14 +50,6 @@ _HOP = {
     "upstream": (_INS, _OUTS),
     "downstream": (_OUTS, _INS),
 }
-
-
-class Stored(NamedTuple):
-    """A node as the writer needs it: its ids, its type, the bytes of its record."""
-
-    mlmd_id: int
-    type_id: int
-    record: bytes
 
 
 class SqlReader:
@@ -163,6 +155,21 @@ class SqlReader:
                 out[id_].append(load_action(codec.unpack(record)))
         return out
 
+    def owners(self, artifacts: Sequence[str]) -> Mapping[str, str]:
+        sql = f"""
+        SELECT a.external_id, p.proto_value FROM Artifact a
+        JOIN Event v ON v.artifact_id = a.id
+        JOIN ExecutionProperty p ON p.execution_id = v.execution_id
+          AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
+        WHERE a.external_id IN :ids
+        """
+        last: dict[str, tuple[int, str]] = {}
+        with self._engine.connect() as db:
+            for id_, record in _chunked(db, sql, artifacts):
+                state = load_action(codec.unpack(record))
+                last[id_] = max(last.get(id_, (-1, "")), (state.clock, state.key))
+        return {id_: key for id_, (_, key) in last.items()}
+
     def families(self, uris: Sequence[str]) -> Mapping[str, list[ArtifactState]]:
         out: dict[str, list[ArtifactState]] = {uri: [] for uri in uris}
         with self._engine.connect() as db:
@@ -234,38 +241,6 @@ class SqlReader:
                 touched = sorted({edge.artifact for state in states for edge in state.edges})
                 found = _chunked(db, _ARTIFACTS + "WHERE n.external_id IN :ids", touched)
                 yield states, {r[1]: load_artifact(codec.unpack(r[2])) for r in found}
-
-    # -- for the writer -------------------------------------------------------------
-
-    def stored(self, kind: Literal["Execution", "Artifact"], ids: Sequence[str]) -> dict[str, Stored]:
-        """Nodes by external id, with what a read-merge-write needs."""
-        sql = f"""
-        SELECT n.external_id, n.id, n.type_id, p.proto_value FROM {kind} n
-        JOIN {kind}Property p ON p.{kind.lower()}_id = n.id
-          AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
-        WHERE n.external_id IN :ids
-        """
-        with self._engine.connect() as db:
-            rows = _chunked(db, sql, ids)
-            return {r[0]: Stored(r[1], r[2], codec.unpack(r[3])) for r in rows}
-
-    def properties(self, kind: Literal["Execution", "Artifact"], ids: Sequence[int]) -> dict[int, list[Any]]:
-        """Every custom property of these nodes, as rows (name, int, double, string, proto, bool)."""
-        sql = f"""
-        SELECT {kind.lower()}_id, name, int_value, double_value, string_value, proto_value, bool_value
-        FROM {kind}Property WHERE is_custom_property = 1 AND {kind.lower()}_id IN :ids
-        """
-        out: dict[int, list[Any]] = {}
-        with self._engine.connect() as db:
-            for row in _chunked(db, sql, ids):
-                out.setdefault(row[0], []).append(row[1:])
-        return out
-
-    def attributed(self, context: int, artifacts: Sequence[int]) -> set[int]:
-        """Which of these artifacts the context has already."""
-        sql = f"SELECT artifact_id FROM Attribution WHERE context_id = {int(context)} AND artifact_id IN :ids"
-        with self._engine.connect() as db:
-            return {r[0] for r in _chunked(db, sql, artifacts)}
 
 
 def _chunked(db: Connection, sql: str, ids: Iterable[Any]) -> Iterator[Any]:

@@ -15,7 +15,7 @@ import time
 import grpc
 
 from lineage.errors import StoreError, StoreInUse, StoreUnavailable
-from lineage.store.process import EXIT_IN_USE, SERVICE, UNBOUNDED
+from lineage.store.process import EXIT_IN_USE, LOCK_WAIT, SERVICE, UNBOUNDED
 
 log = logging.getLogger("lineage.store")
 
@@ -104,7 +104,7 @@ class StoreProcess:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._socket)
         command = [sys.executable, "-m", "lineage.store.process"]
-        command += ["--sqlite", self._sqlite, "--socket", self._socket]
+        command += ["--sqlite", self._sqlite, "--socket", self._socket, "--wait", str(LOCK_WAIT)]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -119,8 +119,7 @@ class StoreProcess:
         killer.cancel()
         if said.strip() != b"ready":
             raise self._why(process)
-        drain = threading.Thread(target=process.stderr.read, daemon=True)  # type: ignore[union-attr]
-        drain.start()
+        threading.Thread(target=_drain, args=(process,), daemon=True).start()
         self._channel = grpc.insecure_channel(
             f"unix:{self._socket}",
             options=[*UNBOUNDED, ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)],
@@ -160,3 +159,10 @@ class StoreProcess:
                 log.error("%s", error)
                 time.sleep(delay)
                 delay = min(delay * 2, 2.0)
+
+
+def _drain(process: subprocess.Popen[bytes]) -> None:
+    """Throw away what MLMD logs: it may hold whole nodes, and a full pipe would stop it."""
+    assert process.stderr is not None
+    while process.stderr.read1(65536):  # type: ignore[attr-defined]
+        pass

@@ -26,8 +26,9 @@ from lineage.errors import LineageError, StoreUnavailable
 from lineage.identity import action_id
 from lineage.model import Action
 from lineage.store import codec
+from lineage.store.lookup import Kind, Lookup
 from lineage.store.mlmd import Mlmd
-from lineage.store.plan import Batch, Lookup, Node, Plan, Planner, foreign_values
+from lineage.store.plan import Batch, Node, Plan, Planner, foreign_values
 from lineage.store.ports import Verdict
 from lineage.store.supervisor import StoreProcess, StoreRefused
 
@@ -221,7 +222,9 @@ class Writer:
             place = places.get(edge.artifact, -1)
             if place < 0 or artifact.ident.mlmd_id is not None:
                 # Linked by id: resending the node would blank what we leave out (trap 6).
-                event.artifact_id = artifact.ident.mlmd_id or 0
+                # MLMD takes an id that does not exist without a word (trap 7).
+                assert artifact.ident.mlmd_id is not None
+                event.artifact_id = artifact.ident.mlmd_id
                 place = -1
             edges.append((index, place, event))
         if not (executions or nodes):
@@ -258,9 +261,9 @@ class Writer:
             out.append(codec.artifact(node.state, node.ident.type_id, node.ident.mlmd_id, old(node)))
         return out
 
-    def _foreign(self, kind: str, nodes: Sequence[Node]) -> Callable[[Node], dict[str, pb.Value]]:
+    def _foreign(self, kind: Kind, nodes: Sequence[Node]) -> Callable[[Node], dict[str, pb.Value]]:
         ids = [node.ident.mlmd_id for node in nodes if node.ident.mlmd_id is not None]
-        rows = self._lookup.properties(kind, ids) if ids else {}  # type: ignore[arg-type]
+        rows = self._lookup.properties(kind, ids) if ids else {}
 
         def of(node: Node) -> dict[str, pb.Value]:
             found = rows.get(node.ident.mlmd_id or 0)

@@ -1,0 +1,5 @@
+"""`python -m lineage` is the same as `lineage`."""
+
+from lineage.cli import main
+
+main()

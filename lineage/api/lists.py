@@ -1,0 +1,115 @@
+"""Reading actions, artifacts and controllers: one by its key, or lists page by page."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from fastapi.responses import StreamingResponse
+
+from lineage.api.examples import problems
+from lineage.api.requests import Cursor, Limit, Moment, ReaderOf, Text, answer, moment
+from lineage.errors import NotFound
+from lineage.graph import action_node
+from lineage.identity import action_id, canonical_uri
+from lineage.merge import ActionState, view, view_artifact
+from lineage.queries.export import export
+from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
+
+router = APIRouter(tags=["read"])
+
+ArtifactId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="32 hexadecimal digits")]
+_NEAR = 100
+"""Actions shown beside an artifact; /lineage shows all."""
+
+
+@router.get("/actions", response_class=Response, responses=problems(400))
+def list_actions(
+    reader: ReaderOf,
+    type: Text = None,
+    state: Text = None,
+    controller: Text = None,
+    namespace: Text = None,
+    q: Text = None,
+    since: Moment = None,
+    until: Moment = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Actions, the latest start first. `q` matches in name and key."""
+    wanted = ActionFilter(
+        type, state, controller, namespace, q, moment("since", since), moment("until", until)
+    )
+    page = reader.actions(wanted, cursor, limit)
+    return answer({"items": _views(reader, page.items), "cursor": page.cursor})
+
+
+@router.get("/actions/{key:path}", response_class=Response, responses=problems(404))
+def get_action(reader: ReaderOf, key: str) -> Response:
+    """One action by its key or id, as all its reports together describe it."""
+    state = reader.action(action_id(key)) or reader.action(key)
+    if state is None:
+        raise NotFound(f"no action has the key or id '{key}'; /api/v1/actions?q= searches")
+    return answer(_views(reader, [state])[0])
+
+
+@router.get("/artifacts", response_class=Response, responses=problems(400))
+def list_artifacts(
+    reader: ReaderOf,
+    type: Text = None,
+    uri: Text = None,
+    q: Text = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Artifacts, the latest recorded first. `uri` = every version of that URI."""
+    wanted = ArtifactFilter(type, canonical_uri(uri, type or "Artifact") if uri else None, q)
+    page = reader.artifacts(wanted, cursor, limit)
+    return answer({"items": [view_artifact(a) for a in page.items], "cursor": page.cursor})
+
+
+@router.get("/artifacts/{id}", response_class=Response, responses=problems(400, 404))
+def get_artifact(reader: ReaderOf, id: ArtifactId) -> Response:
+    """One version of a thing, and the actions nearest to it."""
+    artifact = _artifact(reader, id)
+    near = {
+        name: [action_node(s).json() for s in reader.touching([id], side)[id][:_NEAR]]
+        for name, side in (("produced_by", "out"), ("read_by", "in"))
+    }
+    return answer({**view_artifact(artifact), **near})
+
+
+@router.get("/artifacts/{id}/versions", response_class=Response, responses=problems(400, 404))
+def list_versions(
+    reader: ReaderOf, id: ArtifactId, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """Every version of the same URI, the latest recorded first."""
+    artifact = _artifact(reader, id)
+    page = reader.artifacts(ArtifactFilter(uri=artifact.uri), cursor, limit)
+    return answer({"items": [view_artifact(a) for a in page.items], "cursor": page.cursor})
+
+
+@router.get("/controllers", response_class=Response, responses=problems(400))
+def list_controllers(reader: ReaderOf, cursor: Cursor = None, limit: Limit = 50) -> Response:
+    """Every controller that recorded something, with the number of its actions."""
+    page = reader.controllers(cursor, limit)
+    return answer({"items": [c._asdict() for c in page.items], "cursor": page.cursor})
+
+
+@router.get("/export", response_class=Response)
+def get_export(reader: ReaderOf) -> Response:
+    """The whole store as NDJSON records: recorded elsewhere, they make the same store."""
+    return StreamingResponse(export(reader), media_type="application/x-ndjson")
+
+
+def _artifact(reader: Reader, id: str) -> Any:
+    artifact = reader.artifact(id)
+    if artifact is None:
+        raise NotFound(f"no artifact has the id {id}; /api/v1/artifacts?q= searches")
+    return artifact
+
+
+def _views(reader: Reader, states: list[ActionState]) -> list[dict[str, Any]]:
+    ids = sorted({edge.artifact for state in states for edge in state.edges})
+    artifacts = reader.artifacts_by_id(ids)
+    return [{"id": state.id, **view(state, artifacts)} for state in states]

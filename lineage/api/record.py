@@ -1,0 +1,128 @@
+"""Recording: `PUT /actions/{key}` and `POST /actions/batch`.
+
+The busiest routes: a body is validated once, by pydantic, straight from its bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from lineage.api import examples
+from lineage.api.requests import answer, bounded_body
+from lineage.errors import BadRequest, InvalidRecord, LineageError, TooLarge
+from lineage.identity import action_id
+from lineage.model import Action, parse_action
+from lineage.store.ports import Verdict
+
+router = APIRouter(tags=["record"])
+
+MAX_BATCH = 10_000
+_STATUS = {"created": 201, "merged": 200, "unchanged": 200}
+_ITEMS = {"type": "array", "items": {"$ref": examples.ACTION_REF}, "maxItems": MAX_BATCH}
+
+
+@router.put(
+    "/actions/{key:path}",
+    summary="Record one action",
+    status_code=201,
+    response_class=Response,
+    responses={200: {"description": "Merged into what was known, or unchanged"},
+               **examples.problems(413, 422, 503)},
+    openapi_extra=examples.json_body(
+        ("application/json", {"$ref": examples.ACTION_REF}, examples.BODY)
+    ),
+)  # fmt: skip
+async def put_action(request: Request, key: str) -> Response:
+    """Send what you see now, as often as you like: reports of one key merge (docs/recording.md).
+
+    Answers after the commit.
+    """
+    state = request.app.state
+    action = parse_action(await bounded_body(request, state.settings.max_body), key)
+    (verdict,) = await state.recorder.record([action])
+    if verdict.error is not None:
+        raise verdict.error
+    return answer(
+        {"id": verdict.id, "key": key, "outcome": verdict.outcome}, _STATUS[verdict.outcome]
+    )
+
+
+@router.post(
+    "/actions/batch",
+    summary="Record many actions",
+    response_class=Response,
+    responses=examples.problems(400, 413, 503),
+    openapi_extra=examples.json_body(
+        ("application/json", _ITEMS, [examples.TRAIN]),
+        ("application/x-ndjson", {"type": "string"}, orjson.dumps(examples.TRAIN).decode()),
+    ),
+)
+async def post_batch(request: Request) -> Response:
+    """At most 10,000 actions, as a JSON array or one JSON object a line. Each gets a verdict;
+    the good ones are committed whatever the others are."""
+    state = request.app.state
+    body = await bounded_body(request, state.settings.max_batch_body)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    items = await run_in_threadpool(_parse, body, "json" not in kind or "ndjson" in kind)
+    good = [item for item in items if isinstance(item, Action)]
+    verdicts = iter(await state.recorder.record(good) if good else [])
+    results = [
+        _result(index, item, next(verdicts) if isinstance(item, Action) else None)
+        for index, item in enumerate(items)
+    ]
+    return answer(_summary(results))
+
+
+def _parse(body: bytes, lines: bool) -> list[Action | InvalidRecord]:
+    if lines:
+        texts = [line for line in body.split(b"\n") if line.strip()]
+    else:
+        texts = _array(body)
+    if len(texts) > MAX_BATCH:
+        raise TooLarge(f"a batch has at most {MAX_BATCH:,} actions, this one {len(texts):,}")
+    return [_parse_one(text) for text in texts]
+
+
+def _array(body: bytes) -> list[bytes]:
+    try:
+        items = orjson.loads(body)
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+    if not isinstance(items, list):
+        raise BadRequest("the body must be a JSON array of actions, or NDJSON as application/x-ndjson")
+    return [orjson.dumps(item) for item in items]
+
+
+def _parse_one(text: bytes) -> Action | InvalidRecord:
+    try:
+        return parse_action(text)
+    except InvalidRecord as error:
+        return error
+
+
+def _result(index: int, item: Action | InvalidRecord, verdict: Verdict | None) -> dict[str, Any]:
+    if isinstance(item, Action):
+        assert verdict is not None
+        if verdict.error is None and verdict.outcome is not None:
+            return {"index": index, "key": item.key, "id": verdict.id,
+                    "status": _STATUS[verdict.outcome], "outcome": verdict.outcome}  # fmt: skip
+        error: LineageError = verdict.error or LineageError("no verdict")
+    else:
+        error = item
+    key = item.key if isinstance(item, Action) else None
+    return {"index": index, "key": key, "id": action_id(key) if key else None,
+            "status": error.status, "outcome": None,
+            "error": {"detail": error.detail, "errors": error.errors}}  # fmt: skip
+
+
+def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
+    counts = {"created": 0, "merged": 0, "unchanged": 0}
+    for result in results:
+        if result["outcome"]:
+            counts[result["outcome"]] += 1
+    failed = len(results) - sum(counts.values())
+    return {"received": len(results), **counts, "failed": failed, "results": results}

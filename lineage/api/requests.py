@@ -1,0 +1,80 @@
+"""What routes share: bounded bodies, times, JSON answers, the ports of the running server."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Query, Request, Response
+
+from lineage.config import Settings
+from lineage.errors import BadRequest, TooLarge
+from lineage.model import microseconds
+from lineage.store.ports import Reader
+
+MAX_LIMIT = 500
+
+
+def get_reader(request: Request) -> Reader:
+    reader: Reader = request.app.state.reader
+    return reader
+
+
+def get_settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+ReaderOf = Annotated[Reader, Depends(get_reader)]
+SettingsOf = Annotated[Settings, Depends(get_settings)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="items on a page")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="the `cursor` of the page before")]
+Text = Annotated[str | None, Query(max_length=512)]
+Moment = Annotated[
+    str | None,
+    Query(max_length=64, description="ISO 8601; a date alone is its beginning, 00:00 UTC",
+          examples=["2020-08-01", "2020-07-23T17:45:27Z"]),
+]  # fmt: skip
+
+
+async def bounded_body(request: Request, most: int) -> bytes:
+    """The whole body, read no further than the bound."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > most:
+        raise _too_large(most)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"the body is over {most:,} bytes; send less at once, or references to data")
+
+
+def moment(name: str, text: str | None) -> int | None:
+    """A time of a query, in µs."""
+    if text is None or not text.strip():
+        return None
+    try:
+        # In a query string an unescaped + of an offset arrives as a blank.
+        found = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+    except ValueError:
+        try:
+            found = datetime.combine(date.fromisoformat(text.strip()), datetime.min.time())
+        except ValueError as error:
+            raise BadRequest(
+                f"{name}: not a time; write 2020-08-01 or 2020-08-01T12:00:00Z"
+            ) from error
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    return microseconds(found)
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")

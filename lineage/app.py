@@ -1,0 +1,189 @@
+"""The composition root of the server: store, API and viewer are put together here only."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import ui
+import ui.pages
+import ui.svg
+from lineage import __version__
+from lineage.api import examples, lists, problems, questions, record
+from lineage.api.requests import answer
+from lineage.config import Settings
+from lineage.errors import LineageError, StoreError, StoreUnavailable
+from lineage.store.ports import Verdict
+
+API = "/api/v1"
+_ACTIONS = f"{API}/actions/"
+_CONTENT_SECURITY_POLICY = (
+    b"default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    b"script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    b"frame-ancestors 'none'"
+)
+_HEADERS = [
+    (b"content-security-policy", _CONTENT_SECURITY_POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The ASGI application. Its lifespan starts the store process and ends it.
+
+    Raises (at start-up):
+        StoreInUse: another server holds the database file.
+        StoreUnavailable: the store did not start, or read-only and there is no file.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        close = await run_in_threadpool(_open_store, app, settings)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(close)
+
+    app = FastAPI(
+        title="Lineage",
+        version=__version__,
+        description="Lineage for machine learning that runs as independent controllers.",
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.draw = functools.partial(ui.svg.draw, link=None)
+    app.state.error_page = ui.pages.error_page
+    for module in (record, lists, questions):
+        app.include_router(module.router, prefix=API)
+    app.add_api_route("/healthz", _healthz, tags=["probe"], response_class=Response)
+    app.add_api_route("/readyz", _readyz, tags=["probe"], response_class=Response,
+                      responses=examples.problems(503))  # fmt: skip
+    app.include_router(ui.pages.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=ui.static_dir()), name="static")
+    problems.install(app)
+    app.add_middleware(_DirectRecord)
+    app.add_middleware(_SecurityHeaders)
+    app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]
+    return app
+
+
+def _open_store(app: FastAPI, settings: Settings) -> Any:
+    """Open the ports into `app.state`; returns what closes them."""
+    # ml-metadata and SQLAlchemy are only needed by a server that is really starting.
+    from lineage.store.database import add_indexes, read_engine
+    from lineage.store.reader import SqlReader
+
+    if settings.read_only:
+        engine = read_engine(settings.store)
+        app.state.reader, app.state.recorder, app.state.store = SqlReader(engine), _ReadOnly(), None
+        return engine.dispose
+    from lineage.store.lookup import Lookup
+    from lineage.store.supervisor import StoreProcess
+    from lineage.store.writer import Writer
+
+    os.makedirs(os.path.dirname(os.path.abspath(settings.store)), exist_ok=True)
+    store = StoreProcess(settings.store)
+    try:
+        store.start()
+        add_indexes(settings.store)
+        engine = read_engine(settings.store)
+    except BaseException:
+        store.close()
+        raise
+    writer = Writer(store, Lookup(engine))
+    app.state.reader, app.state.recorder, app.state.store = SqlReader(engine), writer, store
+
+    def close() -> None:
+        writer.close()
+        engine.dispose()
+        store.close()
+
+    return close
+
+
+class _ReadOnly:
+    async def record(self, actions: Any) -> list[Verdict]:
+        raise StoreUnavailable("this server is read-only; record to the server that owns the store")
+
+
+def _healthz() -> Response:
+    """The process answers."""
+    return answer({"status": "ok"})
+
+
+def _readyz(request: Request) -> Response:
+    """The store answers: records would be committed, questions answered."""
+    state = request.app.state
+    if state.store is not None and not state.store.wait_ready(0):
+        raise StoreUnavailable("the store process is restarting")
+    try:
+        state.reader.slots(None, 1)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreUnavailable("the database does not answer") from error
+    return answer({"status": "ready"})
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schema.setdefault("components", {}).setdefault("schemas", {}).update(examples.components())
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+class _DirectRecord:
+    """Answers `PUT /actions/{key}` before routing: the way through FastAPI's layers costs
+    twice what the work itself does (docs/performance.md). The route stays for OpenAPI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "PUT":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if not path.startswith(_ACTIONS):
+            await self._app(scope, receive, send)
+            return
+        try:
+            response = await record.put_action(Request(scope, receive), path[len(_ACTIONS) :])
+        except LineageError as error:
+            response = problems.from_error(error)
+        await response(scope, receive, send)
+
+
+class _SecurityHeaders:
+    """Pure ASGI: Starlette's base middleware would cost a task per request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,155 @@
+"""`lineage show`, `graph`, `live` and `export`: questions, answered for people and programs."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lineage.cli.target import Json, Target, console, moment, print_json
+from lineage.errors import LineageError
+
+FORMATS = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid",
+           ".json": "json"}  # fmt: skip
+Reference = Annotated[
+    str, typer.Argument(help="An action's key or id, an artifact's id, URI or URI@version.")
+]
+
+
+class Direction(StrEnum):
+    """Where to look from a node."""
+
+    upstream = "upstream"
+    downstream = "downstream"
+    both = "both"
+
+
+def show(ctx: typer.Context, ref: Reference, as_json: Json = False) -> None:
+    """Show an action, an artifact or a slot (k8s://…): what it is, from what, for what.
+
+    Example: `lineage show gs://bucket/issues.csv`, `lineage show tekton.dev/PipelineRun/8416892d`
+    """
+    from lineage.cli import trees
+
+    target: Target = ctx.obj
+    with target.client() as client:
+        if ref.startswith("k8s://"):
+            slots = [s for s in client.live()["slots"] if s["slot"] == ref.rstrip("/")]
+            if slots:
+                _print(slots[0], trees.slot(slots[0]), as_json)
+                return
+        found = client.lineage(ref, depth=0)
+        kinds = {node["id"]: node["kind"] for node in found["nodes"]}
+        for id_ in found["of"]:
+            if kinds.get(id_) == "action":
+                answer = client.action(id_)
+                _print(answer, trees.action(answer), as_json)
+            else:
+                answer = client.artifact(id_)
+                versions = list(client.versions(id_))
+                answer = {**answer, "versions": versions}
+                _print(answer, trees.artifact(answer), as_json)
+
+
+def graph(
+    ctx: typer.Context,
+    ref: Reference,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="A file: .svg, .png, .dot, .mmd or .json."),
+    ] = None,
+    direction: Annotated[Direction, typer.Option(help="Where to look.")] = Direction.both,
+    depth: Annotated[
+        int | None, typer.Option(min=0, help="Steps from the start; all when left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw where something came from and what it reached.
+
+    The format follows the file's extension; without -o, Mermaid goes to standard output.
+
+    Example: `lineage graph projects/p/models/TCN1 -o model.svg --direction upstream`
+    """
+    target: Target = ctx.obj
+    kind = "json" if as_json else "mermaid"
+    if output is not None:
+        if output.suffix.lower() not in FORMATS:
+            raise typer.BadParameter(f"'{output.name}' must end in one of {', '.join(FORMATS)}.")
+        kind = FORMATS[output.suffix.lower()]
+    with target.client() as client:
+        drawn = client.graph(ref, kind, direction=direction.value, depth=depth)
+    if output is None:
+        sys.stdout.buffer.write(drawn.rstrip(b"\n") + b"\n")
+        return
+    try:
+        output.write_bytes(drawn)
+    except OSError as error:
+        raise LineageError(f"cannot write {output}: {error.strerror}") from error
+
+
+def live(
+    ctx: typer.Context,
+    as_of: Annotated[
+        str | None, typer.Option(help="A past moment; a bare date is its beginning, 00:00 UTC.")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="Only slots of this namespace.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What is live, since when, who put it there, and whether the claims agree.
+
+    Example: `lineage live`, `lineage live --as-of 2020-07-24T12:00Z --namespace label-bot`
+    """
+    from lineage.cli import trees
+
+    target: Target = ctx.obj
+    time = None if as_of is None else moment(as_of)
+    with target.client() as client:
+        answer = client.live(time, namespace)
+    if as_json:
+        print_json(answer)
+        return
+    if not answer["slots"]:
+        typer.echo("Nothing is live" + (f" as of {as_of}." if as_of else "."))
+        return
+    out = console()
+    out.print(trees.table(answer["slots"]))
+    for warning in trees.disagreements(answer["slots"]):
+        out.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
+
+
+def export(
+    ctx: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A file; standard output when left out.")
+    ] = None,
+) -> None:
+    """Write every record as NDJSON; `lineage import` reads it back, here or elsewhere.
+
+    Example: `lineage export -o history.ndjson`, `lineage export | gzip > history.ndjson.gz`
+    """
+    target: Target = ctx.obj
+    with target.client() as client:
+        if output is None:
+            for chunk in client.export():
+                sys.stdout.buffer.write(chunk)
+            return
+        # A name of its own until it is whole, so that a broken export never looks like one.
+        part = output.with_name(output.name + ".part")
+        try:
+            with part.open("wb") as file:
+                file.writelines(client.export())
+            part.replace(output)
+        except OSError as error:
+            raise LineageError(f"cannot write {output}: {error.strerror}") from error
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _print(answer: dict[str, Any], tree: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+    else:
+        console().print(tree)

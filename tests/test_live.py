@@ -1,0 +1,235 @@
+"""What is live: evidence before claims, the past as it was, disagreement first."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineage.model import Action, microseconds
+from lineage.queries.live import Slot, live
+
+from .memory import MemoryReader
+from .strategies import actions
+
+SLOT = "k8s://prod/shop/Deployment/worker"
+
+
+def at(hour: int) -> datetime:
+    return datetime(2020, 7, 1, tzinfo=UTC) + timedelta(hours=hour)
+
+
+def micros(hour: int) -> int:
+    return microseconds(at(hour))
+
+
+def act(key: str, hour: int, **more: Any) -> Action:
+    fields: dict[str, Any] = {
+        "key": key,
+        "type": "deploy",
+        "controller": {"name": "deployer"},
+        "state": "complete",
+        "started_at": at(hour),
+        "ended_at": at(hour),
+        "reported_at": at(hour),
+        **more,
+    }
+    return Action.model_validate(fields)
+
+
+def model(uri: str = "gs://m/a", **more: Any) -> dict[str, Any]:
+    return {"type": "Model", "uri": uri, "role": "model", **more}
+
+
+def slot(version: str, evidence: str | None = "observed", **more: Any) -> dict[str, Any]:
+    return {"type": "Deployment", "uri": SLOT, "version": version, "evidence": evidence, **more}
+
+
+def deploy(key: str, hour: int, uri: str = "gs://m/a", evidence: str | None = "observed") -> Action:
+    mention = {"evidence": "claimed"} if evidence == "claimed" else {}
+    return act(key, hour, inputs=[model(uri, **mention)], outputs=[slot(key, evidence)])
+
+
+def only(*reports: Action, as_of: int | None = None) -> Slot:
+    (found,) = live(MemoryReader.of(reports), as_of)
+    return found
+
+
+def uris(slot: Slot) -> list[str]:
+    return [model.uri for model in slot.models]
+
+
+def test_newest_deploy_is_live() -> None:
+    """Of two deploys the later one holds the slot, since it ended, and the first is history."""
+    found = only(deploy("d2", 2, "gs://m/b"), deploy("d1", 1))
+    assert uris(found) == ["gs://m/b"]
+    assert found.since == micros(2)
+    assert (found.cluster, found.namespace, found.kind, found.name) == (
+        "prod", "shop", "Deployment", "worker",
+    )  # fmt: skip
+    assert [(p.since, p.until) for p in found.history] == [
+        (micros(1), micros(2)),
+        (micros(2), None),
+    ]
+
+
+def test_past_is_as_it_was() -> None:
+    """At T only what had ended by T counts; before the first deploy there is nothing."""
+    reports = [deploy("d1", 1), deploy("d2", 3, "gs://m/b")]
+    assert uris(only(*reports, as_of=micros(2))) == ["gs://m/a"]
+    assert uris(only(*reports, as_of=micros(3))) == ["gs://m/b"]
+    assert live(MemoryReader.of(reports), micros(0)) == []
+
+
+def test_unfinished_and_failed_deploys_hold_nothing() -> None:
+    """A deploy that runs or failed leaves the slot to the one before."""
+    running = act("d2", 2, state="running", ended_at=None, outputs=[slot("d2")])
+    failed = act("d3", 3, state="failed", outputs=[slot("d3")])
+    assert only(deploy("d1", 1), running, failed).action.key == "d1"
+
+
+def test_claims_hold_nothing() -> None:
+    """A slot that is only claimed has nothing live."""
+    assert live(MemoryReader.of([deploy("d1", 1, evidence="claimed")])) == []
+
+
+def test_later_claim_of_another_model_disagrees() -> None:
+    """A claim newer than what is live is judged by its model; the newest one decides."""
+    tree = deploy("d1", 1, evidence="committed")
+    wrong = deploy("c2", 2, "gs://m/b", "claimed")
+    right = deploy("c3", 3, evidence="claimed")
+    assert only(tree, wrong).status == "disagree"
+    found = only(tree, wrong, right)
+    assert [(c.action.key, c.agrees) for c in found.claims] == [("c3", True), ("c2", False)]
+    assert found.status == "unknown origin"
+
+
+def test_what_the_cluster_showed_outranks_the_tree() -> None:
+    """Once something was observed, a later commit alone changes nothing."""
+    found = only(
+        deploy("d1", 1, evidence="committed"),
+        deploy("d2", 2, "gs://m/b"),
+        deploy("d3", 3, "gs://m/c", "committed"),
+    )
+    assert (uris(found), found.evidence) == (["gs://m/b"], "observed")
+    assert [p.action.key for p in found.history] == ["d1", "d2"]
+
+
+def test_own_word_counts_as_reported() -> None:
+    """A deploy without evidence is the action's own word, and better than a tree."""
+    found = only(deploy("d1", 1, evidence=None), deploy("d2", 2, "gs://m/b", "committed"))
+    assert (uris(found), found.evidence) == (["gs://m/a"], "reported")
+
+
+def test_no_traffic_ends_the_slot() -> None:
+    """A deployment with traffic 0 is a deletion; a later deploy opens the slot again."""
+    gone = act("d2", 2, outputs=[slot("d2", properties={"traffic": 0})])
+    reports = [deploy("d1", 1), gone]
+    assert live(MemoryReader.of(reports)) == []
+    assert only(*reports, as_of=micros(1)).action.key == "d1"
+    again = only(*reports, deploy("d3", 3))
+    assert [(p.action.key, p.until) for p in again.history] == [("d1", micros(2)), ("d3", None)]
+
+
+def test_rollout_that_names_old_and_new_keeps_the_new() -> None:
+    """One action that takes the traffic from one revision and gives it to another."""
+    shift = act(
+        "d2",
+        2,
+        inputs=[model("gs://m/b")],
+        outputs=[
+            slot("z-old", properties={"traffic": 0}),
+            slot("a-new", properties={"traffic": 100}),
+        ],
+    )
+    assert only(deploy("d1", 1), shift).deployment.version == "a-new"
+
+
+def test_resync_of_the_same_thing_does_not_restart_the_clock() -> None:
+    """Seeing the same deployment with the same model again changes neither since nor history."""
+    again = act("s2", 2, type="sync", inputs=[model()], outputs=[slot("d1")])
+    found = only(deploy("d1", 1), again)
+    assert (found.since, len(found.history)) == (micros(1), 1)
+
+
+def test_models_are_the_nearest_upstream() -> None:
+    """A deploy that read only a configuration holds the model that went into it."""
+    base = act("t1", 1, type="train", outputs=[model("gs://m/base")])
+    tuned = act("t2", 2, type="train", inputs=[model("gs://m/base")], outputs=[model("gs://m/b")])
+    config = {"type": "Config", "uri": "gs://c/conf", "version": "1"}
+    build = act("b", 3, type="build", inputs=[model("gs://m/b")], outputs=[config])
+    put = act("d", 4, inputs=[config], outputs=[slot("d")])
+    found = only(base, tuned, build, put)
+    assert uris(found) == ["gs://m/b"]
+    assert [a.key for a in found.trained_by] == ["t2"]
+    assert [c.uri for c in found.code] == ["gs://c/conf"]
+    assert found.status == "agree"
+
+
+def test_claimed_model_is_not_what_runs() -> None:
+    """An input that is only claimed is no model of the slot."""
+    put = act("d", 1, inputs=[model(evidence="claimed")], outputs=[slot("d", "committed")])
+    assert only(put).models == ()
+
+
+def test_training_of_an_unversioned_model_is_the_newest_before_the_deploy() -> None:
+    """A model read without a version was trained by the last training before, not the next."""
+    trained = [
+        act(f"t{hour}", hour, type="train", outputs=[model(version=f"v{hour}")])
+        for hour in (1, 2, 4)
+    ]
+    assert [a.key for a in only(*trained, deploy("d", 3)).trained_by] == ["t2"]
+
+
+def test_parts_of_a_run_are_not_named_beside_it() -> None:
+    """Where a run and its own step both produced the model, the run is named."""
+    run = act("run", 1, type="train", outputs=[model()])
+    step = act("step", 1, type="process", parent="run", outputs=[model()])
+    assert [a.key for a in only(run, step, deploy("d", 2)).trained_by] == ["run"]
+
+
+def test_disagreement_comes_first_and_agreement_last() -> None:
+    """Slots are listed in the order in which they need a look, then by name."""
+
+    def one(name: str, key: str, hour: int, evidence: str, uri: str) -> Action:
+        place = {"type": "Deployment", "uri": f"k8s://c/n/Deployment/{name}", "version": key}
+        return act(key, hour, inputs=[model(uri)], outputs=[{**place, "evidence": evidence}])
+
+    found = live(
+        MemoryReader.of(
+            [
+                act("t", 0, type="train", outputs=[model()]),
+                one("a", "a1", 1, "observed", "gs://m/a"),
+                one("b", "b1", 1, "observed", "gs://m/b"),
+                one("c", "c1", 1, "observed", "gs://m/a"),
+                one("c", "c2", 2, "claimed", "gs://m/b"),
+            ]
+        )
+    )
+    assert [(s.name, s.status) for s in found] == [
+        ("c", "disagree"),
+        ("b", "unknown origin"),
+        ("a", "agree"),
+    ]
+
+
+def test_namespace_keeps_its_own_slots() -> None:
+    """A namespace that is not the slot's shows nothing of it."""
+    reader = MemoryReader.of([deploy("d", 1)])
+    assert len(live(reader, namespace="shop")) == 1
+    assert live(reader, namespace="other") == []
+
+
+@given(st.lists(actions(), max_size=6), st.randoms(use_true_random=False))
+def test_order_of_reports_does_not_matter(reports: list[Action], random: random.Random) -> None:
+    """Shuffled and repeated, the same reports give the same answer."""
+    again = reports + reports[:2]
+    random.shuffle(again)
+    assert _json(again) == _json(reports)
+
+
+def _json(reports: list[Action]) -> list[dict[str, Any]]:
+    return [slot.json() for slot in live(MemoryReader.of(reports))]

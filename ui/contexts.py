@@ -1,0 +1,194 @@
+"""What the pages of one artifact and one action show: plain data for the templates."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lineage.graph import ActionNode, ArtifactNode, Graph, action_node, artifact_node
+from lineage.identity import action_id
+from lineage.merge import ActionState, ArtifactState, view
+from lineage.queries.live import Slot
+from lineage.store.ports import ArtifactFilter, Reader
+from ui import links, names, words
+
+LISTED = 50
+"""Rows of a section; when there are more, the page says so."""
+_OPTIONAL = ("error", "params", "trigger", "code", "links", "parent", "by")
+_CODE = ("repo", "commit", "path", "image", "dirty")
+_TRIGGER = ("reason", "wanted", "observed")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricTable:
+    """Numbers by label and measure: `area-jupyter.precision` is row and column."""
+
+    source: ArtifactNode
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPage:
+    node: ArtifactNode
+    aliases: tuple[str, ...]
+    live: tuple[Slot, ...]
+    properties: tuple[tuple[str, Any], ...]
+    metrics: tuple[MetricTable, ...]
+    versions: tuple[ArtifactNode, ...]
+    more_versions: bool
+    produced_by: tuple[ActionNode, ...]
+    read_by: tuple[ActionNode, ...]
+    readers: int
+    href: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """One end of an action: what, in which role, known how."""
+
+    node: ArtifactNode
+    role: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionPage:
+    node: ActionNode
+    record: dict[str, Any]
+    inputs: tuple[Mention, ...]
+    outputs: tuple[Mention, ...]
+    links: tuple[tuple[str, str, str | None], ...]
+    commit: str | None
+    parent: ActionNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRow:
+    """One row of the table that says what the graph draws."""
+
+    action: ActionNode | None
+    source: ArtifactNode | None
+    target: ArtifactNode | None
+    role: str
+    how: str
+
+
+def artifact_page(reader: Reader, state: ArtifactState, slots: Iterable[Slot]) -> ArtifactPage:
+    node = artifact_node(state)
+    producers = reader.touching([state.id], "out").get(state.id, [])
+    readers = reader.touching([state.id], "in").get(state.id, [])
+    family = reader.artifacts(ArtifactFilter(uri=state.uri), None, LISTED)
+    live = [s for s in slots if state.id in {s.deployment.id, *(m.id for m in s.models)}]
+    own = metric_table(node)
+    numbers = set() if own is None else {f"{r}.{c}" for r, _ in own.rows for c in own.columns}
+    rest = [(k, v) for k, v in sorted(state.properties.items()) if k not in numbers]
+    return ArtifactPage(
+        node,
+        tuple(sorted(state.aliases)),
+        tuple(live),
+        tuple(rest),
+        tuple(filter(None, [own, *_metrics_about(reader, node, (*producers, *readers))])),
+        tuple(artifact_node(a) for a in family.items if a.id != state.id),
+        family.cursor is not None,
+        tuple(action_node(a) for a in _latest(producers)),
+        tuple(action_node(a) for a in _latest(readers)[:LISTED]),
+        len(readers),
+        links.commit(node.uri, node.version),
+    )
+
+
+def metric_table(node: ArtifactNode) -> MetricTable | None:
+    """The dotted numeric properties as a table, if there are any."""
+    cells: dict[str, dict[str, float]] = defaultdict(dict)
+    for name, value in sorted(node.properties.items()):
+        label, dot, measure = name.rpartition(".")
+        if dot and label and isinstance(value, (int, float)) and not isinstance(value, bool):
+            cells[label][measure] = float(value)
+    if not cells:
+        return None
+    columns = tuple(dict.fromkeys(m for row in cells.values() for m in row))
+    rows = tuple((label, tuple(row.get(c) for c in columns)) for label, row in cells.items())
+    return MetricTable(node, columns, rows)
+
+
+def action_page(reader: Reader, state: ActionState) -> ActionPage:
+    artifacts = reader.artifacts_by_id(sorted({e.artifact for e in state.edges}))
+    record: dict[str, Any] = dict.fromkeys(_OPTIONAL) | view(state, artifacts)
+    for name, parts in (("code", _CODE), ("trigger", _TRIGGER)):
+        if record[name]:
+            record[name] = dict.fromkeys(parts) | record[name]
+    commit = next(
+        (links.commit(a.uri, a.version) for a in artifacts.values() if a.type == "Code"), None
+    )
+    parent = reader.action(action_id(record["parent"])) if record["parent"] else None
+    return ActionPage(
+        action_node(state),
+        record,
+        _mentions(state, artifacts, "in"),
+        _mentions(state, artifacts, "out"),
+        tuple((k, v, links.external(v)) for k, v in (record["links"] or {}).items()),
+        commit if record["code"] else None,
+        action_node(parent) if parent else None,
+    )
+
+
+def edge_rows(graph: Graph) -> list[EdgeRow]:
+    """Every edge in words, grouped by action, earliest first."""
+    rows = []
+    for edge in graph.edges:
+        ends = graph.nodes.get(edge.source), graph.nodes.get(edge.target)
+        action = next((n for n in ends if isinstance(n, ActionNode)), None)
+        source, target = (n if isinstance(n, ArtifactNode) else None for n in ends)
+        how = edge.kind if edge.kind != "recorded" else ", ".join(edge.evidence) or "recorded"
+        rows.append(EdgeRow(action, source, target, edge.role, how))
+    return sorted(rows, key=_when)
+
+
+def live_ids(slots: Iterable[Slot]) -> frozenset[str]:
+    """The deployments and models that are live: what a graph flags."""
+    return frozenset(id_ for s in slots for id_ in (s.deployment.id, *(m.id for m in s.models)))
+
+
+def latest_times(reader: Reader, nodes: Sequence[ArtifactNode]) -> dict[str, int]:
+    """When each artifact was last written, for lists that name a time."""
+    written = reader.touching([n.id for n in nodes], "out") if nodes else {}
+    return {id_: max(a.started for a in found) for id_, found in written.items() if found}
+
+
+def _when(row: EdgeRow) -> tuple[int, str, bool, str]:
+    started, key = (row.action.started, row.action.key) if row.action else (0, "")
+    shown = row.source or row.target
+    return started, key, row.source is None, names.title(shown) if shown else ""
+
+
+def _latest(states: Iterable[ActionState]) -> list[ActionState]:
+    return sorted(states, key=lambda a: (-a.started, a.key))
+
+
+def _metrics_about(
+    reader: Reader, node: ArtifactNode, actions: Sequence[ActionState]
+) -> Iterable[MetricTable | None]:
+    """Metrics that whatever made or read a model wrote beside it."""
+    if node.type not in ("Model", "system.Model"):
+        return []
+    ids = {e.artifact for a in actions[:LISTED] for e in a.edges if e.side == "out"} - {node.id}
+    found = reader.artifacts_by_id(sorted(ids)).values() if ids else []
+    about = [artifact_node(a) for a in found if a.type.endswith("Metrics")]
+    return [metric_table(n) for n in sorted(about, key=lambda n: n.uri)[:3]]
+
+
+def _mentions(
+    state: ActionState, artifacts: dict[str, ArtifactState], side: str
+) -> tuple[Mention, ...]:
+    gathered: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for edge in state.edges:
+        if edge.side == side and edge.artifact in artifacts:
+            gathered[edge.artifact, edge.role].add(edge.evidence)
+    found = [
+        Mention(artifact_node(artifacts[id_]), words.clean(role), tuple(sorted(filter(None, said))))
+        for (id_, role), said in gathered.items()
+    ]
+    return tuple(sorted(found, key=lambda m: (m.role, names.title(m.node), m.node.id)))

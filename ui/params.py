@@ -1,0 +1,46 @@
+"""Query parameters of the pages, each with an error that says what to write instead."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from lineage.errors import BadRequest
+from lineage.graph import Direction
+from lineage.model import microseconds
+
+
+def moment(text: str) -> int | None:
+    """A day (its last microsecond: what was live when it ended) or an ISO time; empty = now."""
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=UTC)
+        parsed = parsed.astimezone(UTC)
+        if len(text) <= len("2020-07-10"):
+            parsed += timedelta(days=1, microseconds=-1)
+        if parsed.year < 1970:
+            raise ValueError("before 1970")
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(
+            f"as_of={text[:40]!r} is not a date; write 2020-07-10 or 2020-07-10T12:00:00Z"
+        ) from error
+    return microseconds(parsed)
+
+
+def direction(text: str) -> Direction:
+    if text not in ("upstream", "downstream", "both"):
+        raise BadRequest(f"direction={text[:40]!r} is none; write upstream, downstream or both")
+    return text  # type: ignore[return-value]  # narrowed by the test above
+
+
+def number(text: str, name: str, least: int, most: int) -> int | None:
+    """A whole number within bounds; empty = not given."""
+    text = text.strip()
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
+        raise BadRequest(f"{name}={text[:40]!r} must be a whole number from {least} to {most}")
+    return int(text)

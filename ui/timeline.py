@@ -1,0 +1,58 @@
+"""A slot's past as blocks on one line: width is time. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lineage.queries.live import Slot
+from ui import names, words
+
+WIDTH, LEAST, GAP = 150.0, 3.0, 1.5
+_MOST_OF_IT = 0.5
+MOST = 40
+"""Blocks drawn; of a longer past the latest, and the drawing's title says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    x: float
+    width: float
+    current: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    blocks: tuple[Block, ...]
+    torn: bool
+    """The present block is longer than there was room for; it is drawn with a torn end."""
+    says: str
+
+
+def timeline(slot: Slot, now: int) -> Timeline:
+    """The periods from the first known to `now`."""
+    periods = slot.history[-MOST:]
+    if not periods:
+        return Timeline((), False, "No history")
+    spans = [max(1, (now if p.until is None else p.until) - p.since) for p in periods]
+    past = sum(spans[:-1])
+    # A model that has been live for years must not squeeze its predecessors to nothing.
+    torn = len(spans) > 1 and spans[-1] > past * _MOST_OF_IT / (1 - _MOST_OF_IT)
+    shares = [float(s) for s in spans]
+    if torn:
+        shares[-1] = past * _MOST_OF_IT / (1 - _MOST_OF_IT)
+    room = WIDTH - (LEAST + GAP) * len(shares)
+    blocks, x = [], 0.0
+    for period, share in zip(periods, shares, strict=True):
+        width = LEAST + room * share / sum(shares)
+        what = ", ".join(names.short(m) for m in period.models) or "unknown model"
+        end = "now" if period.until is None else words.day(period.until)
+        length = words.span((now if period.until is None else period.until) - period.since)
+        says = f"{what}: {words.day(period.since)} – {end}, {length}"
+        blocks.append(Block(round(x, 1), round(width, 1), period is periods[-1], says))
+        x += width + GAP
+    cut = len(slot.history) - len(periods)
+    says = words.count(len(slot.history), "period") + f" since {words.day(slot.history[0].since)}"
+    says += f"; the first {cut} are not drawn" if cut else ""
+    says += "; the last block is cut short" if torn else ""
+    return Timeline(tuple(blocks), torn, says)
