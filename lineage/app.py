@@ -21,7 +21,7 @@ from lineage import __version__
 from lineage.api import examples, lists, problems, questions, record
 from lineage.api.requests import answer
 from lineage.config import Settings
-from lineage.errors import LineageError, StoreError, StoreUnavailable
+from lineage.errors import Forbidden, LineageError, StoreError, StoreUnavailable
 from lineage.store.ports import Verdict
 
 API = "/api/v1"
@@ -116,7 +116,7 @@ def _open_store(app: FastAPI, settings: Settings) -> Any:
 
 class _ReadOnly:
     async def record(self, actions: Any) -> list[Verdict]:
-        raise StoreUnavailable("this server is read-only; record to the server that owns the store")
+        raise Forbidden("this server is read-only; record to the server that owns the store")
 
 
 def _healthz() -> Response:

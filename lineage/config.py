@@ -140,7 +140,7 @@ class Setting(NamedTuple):
             return self.parse(value)
         except ValueError as error:
             # The value is not repeated: it may be a token.
-            raise InvalidSetting(f"{self.env} cannot have this value: {error}.") from error
+            raise InvalidSetting(f"{self.name} ({self.env}) cannot be that: {error}.") from error
 
 
 def table() -> list[Setting]:

@@ -6,6 +6,7 @@
     ├── BadRequest (400)         a query parameter or cursor that makes no sense
     ├── NotFound (404)           nothing has that key, id or URI
     ├── TooLarge (413)           a body over its bound
+    ├── Forbidden (403)          this server does not do that, such as record when read-only
     ├── Unauthorized (401)       the server wants a token
     ├── StoreError (500)         the database refused; nothing was recorded
     │   ├── StoreUnavailable (503)  the store did not answer in time; try again
@@ -61,6 +62,11 @@ class TooLarge(LineageError):
 class Unauthorized(LineageError):
     status = 401
     title = "A token is needed"
+
+
+class Forbidden(LineageError):
+    status = 403
+    title = "Not allowed here"
 
 
 class StoreError(LineageError):

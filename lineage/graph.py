@@ -99,9 +99,9 @@ class Graph:
     edges: list[Edge]
     truncated: bool = False
 
-    def network(self) -> nx.DiGraph[str]:
+    def network(self) -> Any:
         """The same as a networkx graph (node attribute `node`, edge attribute `edge`)."""
-        out: nx.DiGraph[str] = nx.DiGraph()
+        out: Any = nx.DiGraph()
         out.add_nodes_from((id_, {"node": node}) for id_, node in self.nodes.items())
         out.add_edges_from((e.source, e.target, {"edge": e}) for e in self.edges)
         return out
@@ -144,8 +144,7 @@ def edges_of(state: ActionState) -> list[Edge]:
     """An action's edges, one for each (artifact, side, role), evidence gathered."""
     gathered: dict[tuple[str, str, str], set[str]] = {}
     for edge in state.edges:
-        evidence = gathered.setdefault((edge.side, edge.artifact, edge.role), set())
-        evidence.add(edge.evidence)
+        gathered.setdefault((edge.side, edge.artifact, edge.role), set()).add(edge.evidence)
     out = []
     for (side, artifact, role), said in sorted(gathered.items()):
         # A report without evidence is the action's own word for what it did.

@@ -100,7 +100,15 @@ def without_credentials(uri: str) -> str:
     rest, mark, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
     kept = "&".join(p for p in query.split("&") if not _SECRET_QUERY.match(p.partition("=")[0]))
-    return match[0] + authority.rpartition("@")[2] + slash + path + (mark and kept and mark + kept) + hash_ + fragment
+    return (
+        match[0]
+        + authority.rpartition("@")[2]
+        + slash
+        + path
+        + (mark and kept and mark + kept)
+        + hash_
+        + fragment
+    )
 
 
 def is_digest(version: str | None) -> bool:
@@ -248,11 +256,11 @@ def _image(name: str, bare: bool) -> tuple[str, str | None]:
         tag = ""
     parts = [p.lower() for p in (*front, last) if p]
     if not parts or re.search(r"[^a-z0-9._/:\-\[\]]", "/".join(parts)):
-        raise MalformedIdentity(
-            "an image is written [registry/]repository[:tag][@sha256:digest]"
-        )
+        raise MalformedIdentity("an image is written [registry/]repository[:tag][@sha256:digest]")
     registry = parts[0].removesuffix(":443")
-    if bare and not (len(parts) > 1 and ("." in registry or ":" in registry or registry == "localhost")):
+    if bare and not (
+        len(parts) > 1 and ("." in registry or ":" in registry or registry == "localhost")
+    ):
         registry, parts = "docker.io", ["docker.io", *parts]
     if registry in _DOCKER_HUB:
         registry = "docker.io"

@@ -66,7 +66,8 @@ class ArtifactState:
 
     @property
     def name(self) -> str | None:
-        return _get(self.fields, "name")
+        name: str | None = _get(self.fields, "name")
+        return name
 
     @property
     def properties(self) -> dict[str, Any]:
@@ -179,9 +180,7 @@ def dump_artifact(state: ArtifactState) -> bytes:
 def load_artifact(body: bytes | str) -> ArtifactState:
     raw = orjson.loads(body)
     uri, version = raw["u"], raw["n"]
-    return ArtifactState(
-        artifact_id(uri, version), uri, version, _load(raw), frozenset(raw["a"])
-    )
+    return ArtifactState(artifact_id(uri, version), uri, version, _load(raw), frozenset(raw["a"]))
 
 
 def records(
@@ -388,7 +387,12 @@ def _within_bounds(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         whole = record.get(name, ())
         for start in range(most, len(whole), most):
             piece = list(whole)[start : start + most]
-            parts.append({**required, name: {k: whole[k] for k in piece} if isinstance(whole, dict) else piece})
+            parts.append(
+                {
+                    **required,
+                    name: {k: whole[k] for k in piece} if isinstance(whole, dict) else piece,
+                }
+            )
         if len(whole) > most:
             head = list(whole)[:most]
             record[name] = {k: whole[k] for k in head} if isinstance(whole, dict) else head

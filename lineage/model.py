@@ -56,12 +56,8 @@ def _within_64_bits(value: Any) -> Any:
     return value
 
 
-def _text(most: int, least: int = 0) -> Any:
-    return Annotated[
-        str,
-        StringConstraints(min_length=least, max_length=most, pattern=NO_NUL, strict=True),
-        AfterValidator(_not_null_literal),
-    ]
+def _size(most: int, least: int = 0) -> StringConstraints:
+    return StringConstraints(min_length=least, max_length=most, pattern=NO_NUL, strict=True)
 
 
 def _utc(moment: datetime) -> datetime:
@@ -70,18 +66,21 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Name = _text(256)
-Label = _text(256, 1)
-Text = _text(MAX_VALUE)
-Key = _text(MAX_KEY, 1)
+_PLAIN = AfterValidator(_not_null_literal)
+Name = Annotated[str, _size(256), _PLAIN]
+Label = Annotated[str, _size(256, 1), _PLAIN]
+Text = Annotated[str, _size(MAX_VALUE), _PLAIN]
+Key = Annotated[str, _size(MAX_KEY, 1), _PLAIN]
+Version = Annotated[str, _size(MAX_VERSION), _PLAIN]
+Uri = Annotated[str, _size(MAX_URI, 1), _PLAIN]
+Url = Annotated[Uri, AfterValidator(without_credentials)]
 Time = Annotated[AwareDatetime, Strict(), AfterValidator(_utc)]
-Integer = Annotated[int, Strict()]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Scalar = Annotated[
-    Annotated[bool, Strict()] | Integer | Number | Text, AfterValidator(_within_64_bits)
+    Annotated[bool, Strict()] | Annotated[int, Strict()] | Number | Text,
+    AfterValidator(_within_64_bits),
 ]
 Scalars = Annotated[dict[Label, Scalar], Field(max_length=MAX_PARAMS)]
-Url = Annotated[_text(MAX_URI, 1), AfterValidator(without_credentials)]
 ActionType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", strict=True)]
 ArtifactType = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_./-]{0,127}$", strict=True)
@@ -107,9 +106,9 @@ class Code(_Model):
     """What ran: a commit of a repository, a path in it, the image it ran in."""
 
     repo: Url | None = None
-    commit: _text(MAX_VERSION) | None = None
-    path: _text(1024) | None = None
-    image: Annotated[str, StringConstraints(max_length=MAX_URI, pattern=NO_NUL, strict=True)] | None = None
+    commit: Version | None = None
+    path: Annotated[str, _size(1024), _PLAIN] | None = None
+    image: Uri | None = None
     dirty: Annotated[bool, Strict()] | None = None
 
     @model_validator(mode="after")
@@ -137,13 +136,13 @@ class Reference(_Model):
     """One version of a thing an action read or wrote."""
 
     type: ArtifactType = "Artifact"
-    uri: Annotated[str, StringConstraints(min_length=1, max_length=MAX_URI, pattern=NO_NUL, strict=True)]
-    version: Annotated[str, StringConstraints(max_length=MAX_VERSION, pattern=NO_NUL, strict=True)] | None = None
-    role: _text(128) | None = None
+    uri: Uri
+    version: Version | None = None
+    role: Annotated[str, _size(128), _PLAIN] | None = None
     name: Name | None = None
     evidence: Evidence | None = None
     properties: Scalars = Field(default_factory=dict)
-    aliases: Annotated[tuple[_text(MAX_URI, 1), ...], Field(max_length=20)] = ()
+    aliases: Annotated[tuple[Uri, ...], Field(max_length=20)] = ()
 
     @model_validator(mode="after")
     def _well_formed(self) -> Self:
@@ -175,14 +174,14 @@ class Action(_Model):
     by: Name | None = None
     trigger: Trigger | None = None
     error: Text | None = None
-    links: Annotated[dict[Label, Url], Field(max_length=MAX_LINKS)] = Field(
-        default_factory=dict
-    )
+    links: Annotated[dict[Label, Url], Field(max_length=MAX_LINKS)] = Field(default_factory=dict)
 
     @field_validator("params")
     @classmethod
     def _redact(cls, params: dict[str, Any]) -> dict[str, Any]:
-        return {k: REDACTED if looks_secret(k) else v for k, v in params.items()} if params else params
+        return (
+            {k: REDACTED if looks_secret(k) else v for k, v in params.items()} if params else params
+        )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -152,13 +152,11 @@ class MemoryReader:
 
 
 def same_content(a: ArtifactState, b: ArtifactState) -> bool:
-    """Another URI with the same digest, or an alias that no differing version contradicts."""
+    """Another URI with the same digest, or one that the other declares as its alias."""
     if a.uri == b.uri:
         return False
-    if is_digest(a.version) and a.version == b.version:
-        return True
-    agree = a.version is None or b.version is None or a.version == b.version
-    return agree and (a.uri in b.aliases or b.uri in a.aliases)
+    digest = is_digest(a.version) and a.version == b.version
+    return digest or a.uri in b.aliases or b.uri in a.aliases
 
 
 def _page(items: list[T], cursor: str | None, limit: int) -> Page[T]:

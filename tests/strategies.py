@@ -60,7 +60,9 @@ def actions(draw: st.DrawFn, keys: st.SearchStrategy[str] | None = None) -> Acti
         params=draw(st.dictionaries(words, scalars, max_size=2)),
         parent=draw(st.none() | st.just("p")),
         by=draw(st.none() | words),
-        trigger=draw(st.none() | st.builds(Trigger, reason=st.none() | words, wanted=st.none() | words)),
+        trigger=draw(
+            st.none() | st.builds(Trigger, reason=st.none() | words, wanted=st.none() | words)
+        ),
         error=draw(st.none() | words),
         links=draw(st.dictionaries(words, words, max_size=2)),
     )

@@ -175,6 +175,20 @@ def test_what_is_shown_can_be_read_by_programs(run: Run, story: str) -> None:
     assert [s["models"][0]["uri"] for s in slots if s["slot"] == SLOT] == [MODEL]
 
 
+def test_of_several_versions_the_newest_is_shown(run: Run, server: Server) -> None:
+    """With the others below it."""
+    with server.client() as client:
+        for day in (1, 2, 3):
+            output = {"type": "Dataset", "uri": "gs://cli/daily.csv", "version": f"v{day}"}
+            time = f"2020-07-0{day}T00:00:00Z"
+            client.record(action(f"cli/daily/{day}", ended_at=time, outputs=[output]))
+    shown = run("show", "gs://cli/daily.csv", "--url", server.url).out
+    assert "version: v3" in shown
+    assert shown.index("other versions (2)") < shown.index("v2 (") < shown.index("v1 (")
+    one = run("show", "gs://cli/daily.csv@v1", "--json", "--url", server.url).out
+    assert json.loads(one)["version"] == "v1"
+
+
 def test_nothing_by_that_name_is_one_line(run: Run, story: str) -> None:
     """No traceback: what is wrong, and what to do."""
     done = run("show", "gs://no/such/thing", "--url", story)

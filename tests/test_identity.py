@@ -76,7 +76,11 @@ def test_every_spelling_of_a_repository_is_one(uri: str) -> None:
     [
         ("python", "oci://docker.io/library/python", None),
         ("python:3.11", "oci://docker.io/library/python", "3.11"),
-        (f"docker-pullable://docker.io/library/python@{SHA}", "oci://docker.io/library/python", SHA),
+        (
+            f"docker-pullable://docker.io/library/python@{SHA}",
+            "oci://docker.io/library/python",
+            SHA,
+        ),
         ("tensorflow/tensorflow:2.1", "oci://docker.io/tensorflow/tensorflow", "2.1"),
         (f"ghcr.io/o/i:v1@{SHA}", "oci://ghcr.io/o/i", SHA),
         ("localhost:5000/i:v1", "oci://localhost:5000/i", "v1"),

@@ -211,6 +211,15 @@ def test_last_part_is_enough_when_unique() -> None:
         resolve(reader, "x")
 
 
+def test_a_thing_goes_before_actions_of_its_name() -> None:
+    """A slot is found by its name, although the keys of its deploys end in it as well."""
+    slot = {"type": "Deployment", "uri": "k8s://c/n/Deployment/worker", "version": "1"}
+    reader = MemoryReader.of([step(f"git/{n}/worker", n, [], [slot]) for n in (1, 2)])
+    assert resolve(reader, "worker") == [identify(slot["uri"], "1").id]
+    with pytest.raises(NotFound, match="near it are git/1/worker, git/2/worker"):
+        resolve(reader, "git/")
+
+
 @pytest.mark.parametrize("ref", ["nowhere", "gs://", "@", "f" * 32])
 def test_what_nothing_is_called_is_not_found(ref: str) -> None:
     """The message says what may be given."""

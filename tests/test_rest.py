@@ -125,7 +125,10 @@ def test_bad_input_gets_a_problem_and_changes_nothing(http_: httpx2.Client, what
     before = export(http_)
     answer = put(http_, f"rest/bad/{what}", content)
     problem = answer.json()
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
     assert problem["status"] == status and problem["title"] and len(problem["detail"]) < 2000
     if status == 422:
         assert problem["errors"][0]["at"].startswith(place), problem
@@ -199,11 +202,18 @@ def test_lists_lineage_and_versions(http_: httpx2.Client) -> None:
         outputs=[{"type": "Deployment", "uri": "k8s://rest/n/Deployment/w", "version": "1"}]))  # fmt: skip
     graph = http_.get("/api/v1/lineage", params={"of": f"rest/models/m@{SHA}"}).json()
     assert len(graph["nodes"]) == 5 and len(graph["edges"]) == 4 and not graph["truncated"]
-    up = http_.get("/api/v1/lineage", params={"of": "gs://rest/d@v1", "direction": "upstream"}).json()
+    up = http_.get(
+        "/api/v1/lineage", params={"of": "gs://rest/d@v1", "direction": "upstream"}
+    ).json()
     assert len(up["nodes"]) == 1
     cut = http_.get("/api/v1/lineage", params={"of": "gs://rest/d", "max_nodes": 2}).json()
     assert len(cut["nodes"]) <= 2 and cut["truncated"]
-    for format, start in [("dot", b"digraph"), ("svg", b"<"), ("png", b"\x89PNG"), ("mermaid", b"flowchart")]:
+    for format, start in [
+        ("dot", b"digraph"),
+        ("svg", b"<"),
+        ("png", b"\x89PNG"),
+        ("mermaid", b"flowchart"),
+    ]:
         answer = http_.get("/api/v1/lineage", params={"of": "rest/g/deploy", "format": format})
         assert answer.status_code == 200 and answer.content.lstrip().startswith(start), format
     (model,) = [n for n in graph["nodes"] if n.get("type") == "Model"]

@@ -221,7 +221,9 @@ out["display_name"] = train.custom_properties["display_name"].string_value
 out["auc"] = [a.custom_properties["auc"].double_value for a in store.get_artifacts_by_uri("models/m")]
 print(json.dumps(out))
 """
-    done = subprocess.run([sys.executable, "-c", program, store.path], capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, store.path], capture_output=True, check=True
+    )
     assert json.loads(done.stdout) == {
         "executions": [["lineage.deploy", "DEPLOY", "k/pr", pb.Execution.FAILED],
                        ["lineage.train", "TRAIN", "k/train", pb.Execution.COMPLETE]],
@@ -242,11 +244,25 @@ def test_each_node_is_in_the_contexts_of_its_own_controllers_only(store: Store) 
     )  # fmt: skip
     names = {}
     for uri in ("gs://b/shared", "gs://b/two"):
-        (artifact,) = store.mlmd("GetArtifactsByURI", rpc.GetArtifactsByURIRequest(uris=[uri])).artifacts
+        (artifact,) = store.mlmd(
+            "GetArtifactsByURI", rpc.GetArtifactsByURIRequest(uris=[uri])
+        ).artifacts
         request = rpc.GetContextsByArtifactRequest(artifact_id=artifact.id)
         found = store.mlmd("GetContextsByArtifact", request).contexts
         names[uri] = {c.name for c in found if c.type == "lineage.Controller"}
     assert names == {"gs://b/shared": {"-/-/one", "-/-/two"}, "gs://b/two": {"-/-/two"}}
+
+
+def test_controllers_of_one_group_may_read_what_the_others_write(store: Store) -> None:
+    """Whichever controller's part of a group is committed first, new artifacts are there for it."""
+    verdicts = store.record(
+        act("g/1", controller={"name": "one"}, outputs=[{"uri": "gs://g/1"}]),
+        act("g/2", controller={"name": "two"}, outputs=[{"uri": "gs://g/2"}]),
+        act("g/3", controller={"name": "one"}, inputs=[{"uri": "gs://g/2"}]),
+    )
+    assert [v.outcome for v in verdicts] == ["created"] * 3
+    found = store.reader.closure([identify("gs://g/2").id], "both", None, 10)
+    assert {a.key for a in found.actions} == {"g/2", "g/3"}
 
 
 def test_children_share_the_context_of_their_run(store: Store) -> None:
@@ -298,7 +314,9 @@ def test_trap_4_a_broken_connection_is_made_anew(store: Store) -> None:
     assert [v.outcome for v in store.record(act("after"))] == ["created"]
 
 
-def test_trap_5_a_second_store_process_on_the_file_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trap_5_a_second_store_process_on_the_file_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One writer a file: the second is told who holds it and what to do."""
     monkeypatch.setattr("lineage.store.supervisor.LOCK_WAIT", 0.2)
     second = StoreProcess(store.path)
@@ -308,7 +326,9 @@ def test_trap_5_a_second_store_process_on_the_file_is_refused(store: Store, monk
 
 def test_trap_6_an_update_keeps_what_others_put_on_the_node(store: Store) -> None:
     """A put with an id replaces the whole node, so the writer reads, merges and writes it whole."""
-    store.record(act("k", state="running", ended_at=None, outputs=[{"uri": "gs://b/m", "name": "mine"}]))
+    store.record(
+        act("k", state="running", ended_at=None, outputs=[{"uri": "gs://b/m", "name": "mine"}])
+    )
     node = store.execution("k")
     node.custom_properties["note"].string_value = "added by another tool"
     store.mlmd("PutExecutions", rpc.PutExecutionsRequest(executions=[node]))
@@ -421,7 +441,9 @@ def test_a_killed_store_process_comes_back_and_no_report_is_lost(store: Store) -
     killer = threading.Thread(target=kill)
     killer.start()
     futures = [
-        store.writer.submit([act(f"c/{n}/{m}", outputs=[{"uri": f"gs://c/{n}/{m}"}]) for m in range(20)])
+        store.writer.submit(
+            [act(f"c/{n}/{m}", outputs=[{"uri": f"gs://c/{n}/{m}"}]) for m in range(20)]
+        )
         for n in range(100)
     ]
     verdicts = [v for f in futures for v in f.result(120)]
@@ -435,10 +457,9 @@ def test_a_killed_store_process_comes_back_and_no_report_is_lost(store: Store) -
 def test_calls_while_the_process_is_away_say_so(store: Store) -> None:
     """A call that cannot be carried raises StoreUnavailable, quickly."""
     os.kill(store.process.pid or 0, signal.SIGKILL)
+    time.sleep(0.05)
     with pytest.raises(StoreUnavailable):
-        for _ in range(100):
-            store.process.call("GetArtifactTypes", b"")
-            time.sleep(0.001)
+        store.process.call("GetArtifactTypes", b"")
 
 
 def test_the_store_process_ends_with_its_server(tmp_path: Path) -> None:
@@ -472,7 +493,9 @@ def _alive(pid: int) -> bool:
 def test_artifact_lists_filter_and_page(store: Store) -> None:
     """By type, by text, by URI; every version of a URI is one family."""
     outputs = [{"type": "Model", "uri": "models/m", "version": f"v{n}"} for n in range(5)]
-    store.record(act("k", outputs=[*outputs, {"type": "Dataset", "uri": "gs://b/d", "name": "Issues"}]))
+    store.record(
+        act("k", outputs=[*outputs, {"type": "Dataset", "uri": "gs://b/d", "name": "Issues"}])
+    )
 
     def uris(**filter: Any) -> list[str]:
         return [a.uri for a in store.reader.artifacts(ArtifactFilter(**filter), None, 10).items]

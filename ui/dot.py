@@ -63,7 +63,9 @@ def _node(box: Box, link: str | None) -> str:
     if isinstance(box.node, ActionNode):
         colour = kinds.STATE_COLOURS[kinds.state(box.node.state)]
         attributes += ['shape=box, style="rounded,filled", fillcolor="#f6f6f4"']
-        attributes += [f'color="{colour}"', f"label=<{_pill(box, colour)}>"]
+        calm = box.node.state in ("complete", "unknown")
+        line = "#d0d1cd" if calm else colour
+        attributes += [f'color="{line}"', f"label=<{_pill(box, colour)}>"]
     else:
         edge = "#3b5bdb" if box.focus else "#d5d6d3"
         attributes += ['shape=box, style="filled", fillcolor=white', f'color="{edge}"']

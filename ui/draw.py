@@ -21,11 +21,17 @@ PAD = 18
 _SANS = "system-ui, -apple-system, 'Segoe UI', sans-serif"
 _MONO = "ui-monospace, Menlo, Consolas, monospace"
 _DASH = {"inferred": "5 4", "same": "1.5 4"}
-_FILE_STYLE = Markup(
+_DARK_KINDS = "".join(
+    f".t-{k.slug} .g-bar,.t-{k.slug} .g-type{{fill:{k.dark}}}.t-{k.slug} .g-icon{{stroke:{k.dark}}}"
+    for k in sorted({*kinds.ALL, kinds.kind("Artifact")})
+)
+_FILE_STYLE = Markup(  # noqa: S704  # made of our own constants only
     "<style>@media (prefers-color-scheme: dark) {"
-    ".g-paper{fill:#131417} .g-card{fill:#191b1f} .g-box{stroke:#383b42} .g-pill{fill:#1f2126}"
-    ".g-ink{fill:#e8e8ea} .g-muted{fill:#9a9da5} .g-edge{stroke:#6d7078} .g-head{fill:#6d7078}"
-    "}</style>"
+    ".g-paper{fill:#131417}.g-card{fill:#191b1f}.g-box{stroke:#383b42}.g-pill{fill:#22242a}"
+    ".g-ink{fill:#e8e8ea}.g-muted{fill:#9a9da5}.g-edge{stroke:#6d7078}.g-head{fill:#6d7078}"
+    ".e-claimed .g-edge{stroke:#f08579}.e-claimed .g-head{fill:#f08579}.g-live{fill:#1b3527}"
+    ".g-live-word{fill:#5cc98d}.g-focus .g-box{stroke:#8aa2ff}.s-failed .g-box{stroke:#f08579}"
+    f"{_DARK_KINDS}}}</style>"
 )
 
 
@@ -47,7 +53,8 @@ def svg(layout: Layout, places: Places, link: str | None, *, file: bool) -> Mark
         for a in layout.arrows
         if (a.source, a.target) in places.curves
     )
-    nodes = Markup("").join(_node(b, places.centres[b.id], link) for b in layout.boxes)
+    focus = next((b for b in layout.boxes if b.focus), None)
+    nodes = Markup("").join(_node(b, places.centres[b.id], link, b is focus) for b in layout.boxes)
     paper = Markup("")
     if file:
         paper = _FILE_STYLE + Markup(
@@ -60,16 +67,17 @@ def svg(layout: Layout, places: Places, link: str | None, *, file: bool) -> Mark
     ).format(width, height, -PAD, -PAD, width, height, _SANS, paper, edges, nodes)
 
 
-def _node(box: Box, centre: Point, link: str | None) -> Markup:
+def _node(box: Box, centre: Point, link: str | None, first: bool) -> Markup:
     x, y = round(centre[0] - box.width / 2, 1), round(centre[1] - box.height / 2, 1)
     if isinstance(box.node, ActionNode):
         inside, slug = _pill(box, box.node.state), f"s-{kinds.state(box.node.state)}"
     else:
         inside = _twin(box) if box.twin else _card(box)
         slug = f"t-{kinds.kind(box.node.type).slug}"
-    body = Markup('<g class="g-node {}{}" transform="translate({} {})"><title>{}</title>{}</g>')
+    body = Markup('<g class="g-node {}{}"{} transform="translate({} {})"><title>{}</title>{}</g>')
     focus = " g-focus" if box.focus else ""
-    drawn = body.format(slug, focus, x, y, box.full, inside)
+    anchor = Markup(' id="focus"') if first else ""
+    drawn = body.format(slug, focus, anchor, x, y, box.full, inside)
     if link is None:
         return drawn
     return Markup('<a href="{}">{}</a>').format(link.rstrip("/") + box.href, drawn)
@@ -80,9 +88,7 @@ def _card(box: Box) -> Markup:
     out = _frame(box, radius=6, fill="#ffffff", css="g-card")
     out += Markup(
         '<path class="g-bar" fill="{}" d="M3.5 .5H6a3 3 0 0 0-2.5 3v{}a3 3 0 0 0 2.5 3H3.5a3 3 0 0 1-3-3V3.5a3 3 0 0 1 3-3Z"/>'
-    ).format(
-        kind.light, box.height - 7
-    )
+    ).format(kind.light, box.height - 7)
     out += _icon(kind.slug, 12, 8, kind.light)
     out += _text(box.title, 34, 19.5, 12.5, weight=600)
     out += _text(box.word, 34, 35, 10.5, css="g-type", fill=kind.light)

@@ -47,20 +47,22 @@ class Kind(NamedTuple):
     slug: str
     word: str
     light: str
-    """The colour on white, for SVG files and PNG, which have no style sheet."""
+    """The colour on white, for SVG files and PNG, which have no style sheet; `dark` likewise."""
+    dark: str
 
 
 _KINDS = {
-    "dataset": Kind("dataset", "Dataset", "#0072b2"),
-    "model": Kind("model", "Model", "#d55e00"),
-    "code": Kind("code", "Code", "#6f5aa8"),
-    "notebook": Kind("notebook", "Notebook", "#6f5aa8"),
-    "metrics": Kind("metrics", "Metrics", "#00805d"),
-    "image": Kind("image", "Image", "#2f86b8"),
-    "config": Kind("config", "Config", "#8a6d00"),
-    "pullrequest": Kind("pullrequest", "Pull request", "#b8518f"),
-    "deployment": Kind("slot", "Slot", "#1b1c1f"),
+    "dataset": Kind("dataset", "Dataset", "#0072b2", "#5db2e8"),
+    "model": Kind("model", "Model", "#d55e00", "#f08b4b"),
+    "code": Kind("code", "Code", "#6f5aa8", "#a998e0"),
+    "notebook": Kind("notebook", "Notebook", "#6f5aa8", "#a998e0"),
+    "metrics": Kind("metrics", "Metrics", "#00805d", "#4fd0a5"),
+    "image": Kind("image", "Image", "#2f86b8", "#86c8f0"),
+    "config": Kind("config", "Config", "#8a6d00", "#e0c04a"),
+    "pullrequest": Kind("pullrequest", "Pull request", "#b8518f", "#e08dc0"),
+    "deployment": Kind("slot", "Slot", "#1b1c1f", "#e8e8ea"),
 }
+ALL = frozenset(_KINDS.values())
 STATES = ("complete", "failed", "running", "canceled", "unknown")
 STATE_COLOURS = {
     "complete": "#2b8a57",
@@ -75,7 +77,7 @@ def kind(type_: str) -> Kind:
     """How artifacts of this type look; a type we do not know keeps its own name."""
     short = type_.rpartition(".")[2] if type_.startswith(("system.", "google.")) else type_
     found = _KINDS.get(short.lower().replace("_", "").replace(" ", ""))
-    return found or Kind("artifact", short, "#6d7078")
+    return found or Kind("artifact", short, "#6d7078", "#a3a6ae")
 
 
 def state(name: str) -> str:

@@ -17,6 +17,8 @@ from ui import kinds, links, names, words
 HUB = 12
 """More neighbours than this on one side, and each gets its own small twin: dot needs a
 minute for one star of 200 edges, and nobody can read it (MLMD.md, Graphviz)."""
+ASKED_HUB = 40
+"""The same for what was asked about: a star is the answer then, while dot needs under 1 s."""
 
 _WIDEST = 236
 _BOLD = 1.08
@@ -113,7 +115,9 @@ def _advance(char: str) -> float:
         return 1.05
     if char in "ijl.,:;|!'()[] ftrI-/":
         return 0.39
-    return 0.74 if char.isupper() or char in "mw@%…" else 0.63
+    if char in "mwMW@%…":
+        return 0.98
+    return 0.74 if char.isupper() else 0.63
 
 
 def _box(id_: str, node: Node, now: int) -> Box:
@@ -166,7 +170,8 @@ def _twins(graph: Graph, edges: list[Edge]) -> dict[tuple[str, str], str]:
     return {
         pair: hub
         for (_, hub), pairs in sides.items()
-        if len(pairs) > HUB and isinstance(graph.nodes[hub], ArtifactNode)
+        if len(pairs) > (ASKED_HUB if hub in graph.of else HUB)
+        and isinstance(graph.nodes[hub], ArtifactNode)
         for pair in pairs
     }
 

@@ -79,6 +79,7 @@ def lineage_page(
         picture=picture,
         # A little too wide is better shrunk a little than scrolled.
         snug=800 < width < 1700,
+        wide=width >= 1700,
         trouble=trouble,
         rows=contexts.edge_rows(graph),
         view="table" if view == "table" else "graph",

@@ -72,9 +72,10 @@ def list_artifacts(
 def get_artifact(reader: ReaderOf, id: ArtifactId) -> Response:
     """One version of a thing, and the actions nearest to it."""
     artifact = _artifact(reader, id)
+    wrote, read = reader.touching([id], "out")[id], reader.touching([id], "in")[id]
     near = {
-        name: [action_node(s).json() for s in reader.touching([id], side)[id][:_NEAR]]
-        for name, side in (("produced_by", "out"), ("read_by", "in"))
+        "produced_by": [action_node(state).json() for state in wrote[:_NEAR]],
+        "read_by": [action_node(state).json() for state in read[:_NEAR]],
     }
     return answer({**view_artifact(artifact), **near})
 

@@ -15,7 +15,9 @@ from lineage.errors import LineageError
 log = logging.getLogger("lineage.api")
 
 
-def problem(status: int, title: str, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
+def problem(
+    status: int, title: str, detail: str, errors: list[dict[str, str]] | None = None
+) -> Response:
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail,
             "errors": errors or []}  # fmt: skip
     headers = {"Retry-After": "1"} if status == 503 else {}

@@ -27,11 +27,21 @@ def get_lineage(
     request: Request,
     reader: ReaderOf,
     settings: SettingsOf,
-    of: Annotated[str, Query(min_length=1, max_length=5000, description=(
-        "an artifact's id, a URI, URI@version, or an action's key"))],
+    of: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=5000,
+            description=("an artifact's id, a URI, URI@version, or an action's key"),
+        ),
+    ],
     direction: Direction = "both",
-    depth: Annotated[int | None, Query(ge=0, le=MAX_DEPTH, description="edges from the start")] = None,
-    types: Annotated[str | None, Query(max_length=500, description="artifact types, by comma")] = None,
+    depth: Annotated[
+        int | None, Query(ge=0, le=MAX_DEPTH, description="edges from the start")
+    ] = None,
+    types: Annotated[
+        str | None, Query(max_length=500, description="artifact types, by comma")
+    ] = None,
     max_nodes: Annotated[int, Query(ge=1)] = 2000,
     format: Format = "json",
 ) -> Response:

@@ -78,10 +78,7 @@ async def post_batch(request: Request) -> Response:
 
 
 def _parse(body: bytes, lines: bool) -> list[Action | InvalidRecord]:
-    if lines:
-        texts = [line for line in body.split(b"\n") if line.strip()]
-    else:
-        texts = _array(body)
+    texts = _array(body) if not lines else [t for t in body.split(b"\n") if t.strip()]
     if len(texts) > MAX_BATCH:
         raise TooLarge(f"a batch has at most {MAX_BATCH:,} actions, this one {len(texts):,}")
     return [_parse_one(text) for text in texts]
@@ -93,7 +90,9 @@ def _array(body: bytes) -> list[bytes]:
     except ValueError as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(items, list):
-        raise BadRequest("the body must be a JSON array of actions, or NDJSON as application/x-ndjson")
+        raise BadRequest(
+            "the body must be a JSON array of actions, or NDJSON as application/x-ndjson"
+        )
     return [orjson.dumps(item) for item in items]
 
 

@@ -29,7 +29,9 @@ def get_settings(request: Request) -> Settings:
 ReaderOf = Annotated[Reader, Depends(get_reader)]
 SettingsOf = Annotated[Settings, Depends(get_settings)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="items on a page")]
-Cursor = Annotated[str | None, Query(max_length=1000, description="the `cursor` of the page before")]
+Cursor = Annotated[
+    str | None, Query(max_length=1000, description="the `cursor` of the page before")
+]
 Text = Annotated[str | None, Query(max_length=512)]
 Moment = Annotated[
     str | None,
@@ -63,7 +65,9 @@ def moment(name: str, text: str | None) -> int | None:
         return None
     try:
         # In a query string an unescaped + of an offset arrives as a blank.
-        found = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+        found = datetime.fromisoformat(
+            text.strip().replace(" ", "+") if "T" in text else text.strip()
+        )
     except ValueError:
         try:
             found = datetime.combine(date.fromisoformat(text.strip()), datetime.min.time())

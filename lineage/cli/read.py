@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lineage.cli.target import Json, Target, console, moment, print_json
 from lineage.errors import LineageError
+
+if TYPE_CHECKING:
+    from lineage.client import Client
 
 FORMATS = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid",
            ".json": "json"}  # fmt: skip
@@ -30,28 +33,36 @@ class Direction(StrEnum):
 def show(ctx: typer.Context, ref: Reference, as_json: Json = False) -> None:
     """Show an action, an artifact or a slot (k8s://…): what it is, from what, for what.
 
+    Of a URI without a version it is the newest; the others are listed.
+
     Example: `lineage show gs://bucket/issues.csv`, `lineage show tekton.dev/PipelineRun/8416892d`
     """
     from lineage.cli import trees
 
     target: Target = ctx.obj
     with target.client() as client:
-        if ref.startswith("k8s://"):
-            slots = [s for s in client.live()["slots"] if s["slot"] == ref.rstrip("/")]
-            if slots:
-                _print(slots[0], trees.slot(slots[0]), as_json)
-                return
-        found = client.lineage(ref, depth=0)
-        kinds = {node["id"]: node["kind"] for node in found["nodes"]}
-        for id_ in found["of"]:
-            if kinds.get(id_) == "action":
-                answer = client.action(id_)
-                _print(answer, trees.action(answer), as_json)
-            else:
-                answer = client.artifact(id_)
-                versions = list(client.versions(id_))
-                answer = {**answer, "versions": versions}
-                _print(answer, trees.artifact(answer), as_json)
+        kind, answer = _found(client, ref)
+    if as_json:
+        print_json(answer)
+    else:
+        console().print(
+            {"slot": trees.slot, "action": trees.action}.get(kind, trees.artifact)(answer)
+        )
+
+
+def _found(client: Client, ref: str) -> tuple[str, dict[str, Any]]:
+    """What the reference names, and its kind. Of a URI it is the newest version."""
+    if ref.startswith("k8s://"):
+        for slot in client.live()["slots"]:
+            if slot["slot"] == ref.rstrip("/"):
+                return "slot", slot
+    found = client.lineage(ref, depth=0)
+    first = found["of"][0]
+    if any(node["id"] == first and node["kind"] == "action" for node in found["nodes"]):
+        return "action", client.action(first)
+    versions = list(client.versions(first))
+    newest = first if len(found["of"]) == 1 else versions[0]["id"]
+    return "artifact", {**client.artifact(newest), "versions": versions}
 
 
 def graph(
@@ -146,10 +157,3 @@ def export(
             raise LineageError(f"cannot write {output}: {error.strerror}") from error
         finally:
             part.unlink(missing_ok=True)
-
-
-def _print(answer: dict[str, Any], tree: Any, as_json: bool) -> None:
-    if as_json:
-        print_json(answer)
-    else:
-        console().print(tree)

@@ -46,7 +46,8 @@ class Deploy:
 
     @property
     def removes(self) -> bool:
-        return self.deployment.properties.get("traffic") == 0
+        _, traffic = self.deployment.fields.get("properties.traffic", (0, None))
+        return bool(traffic == 0)
 
 
 class Brought(NamedTuple):

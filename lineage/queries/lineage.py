@@ -203,24 +203,34 @@ def _by_uri(reader: Reader, ref: str) -> list[str]:
 
 
 def _by_last_part(reader: Reader, ref: str) -> list[str]:
-    near: dict[str, list[str]] = {}
-    found: dict[str, list[str]] = {}
-    for artifact in reader.artifacts(ArtifactFilter(q=ref), None, _LOOKED_AT).items:
-        kind = found if _ends(artifact.uri, ref) else near
-        kind.setdefault(artifact.uri, []).append(artifact.id)
-    for action in reader.actions(ActionFilter(q=ref), None, _LOOKED_AT).items:
-        kind = found if _ends(action.key, ref) or action.get("name") == ref else near
-        kind.setdefault(action.key, []).append(action.id)
-    if len(found) == 1:
-        return sorted(next(iter(found.values())))
-    if found:
-        raise BadRequest(
-            f"{ref!r} names {len(found)} things; write one of them out: {_some(found)}"
-        )
+    """Things before actions: many commits deploy `worker`, and a slot is what is meant."""
+    near: set[str] = set()
+    for names in (_uris(reader, ref), _keys(reader, ref)):
+        found = {name: ids for name, (fits, ids) in names.items() if fits}
+        if len(found) == 1:
+            return sorted(next(iter(found.values())))
+        if found:
+            listed = _some(found)
+            raise BadRequest(f"{ref!r} names {len(found)} things; write one of them out: {listed}")
+        near |= names.keys()
     hint = f"; near it are {_some(near)}" if near else ""
     raise NotFound(
         f"nothing is called {ref!r}: give an id, a URI, URI@version or the key of an action{hint}"
     )
+
+
+def _uris(reader: Reader, ref: str) -> dict[str, tuple[bool, list[str]]]:
+    """URIs that hold `ref`: whether it is the last part, and the ids of their versions."""
+    out: dict[str, tuple[bool, list[str]]] = {}
+    for artifact in reader.artifacts(ArtifactFilter(q=ref), None, _LOOKED_AT).items:
+        fits = _ends(artifact.uri, ref)
+        out.setdefault(artifact.uri, (fits, []))[1].append(artifact.id)
+    return out
+
+
+def _keys(reader: Reader, ref: str) -> dict[str, tuple[bool, list[str]]]:
+    found = reader.actions(ActionFilter(q=ref), None, _LOOKED_AT).items
+    return {a.key: (_ends(a.key, ref) or a.get("name") == ref, [a.id]) for a in found}
 
 
 def _ends(name: str, ref: str) -> bool:

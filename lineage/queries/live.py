@@ -120,22 +120,25 @@ def live(
     acting = [d.action for d in (*now.values(), *(c for all_ in claims.values() for c in all_))]
     inputs = {edge.artifact for action in acting for edge in action.edges if edge.side == "in"}
     known = reader.artifacts_by_id(sorted(inputs))
-    slots = [
-        Slot(
-            uri,
-            *_place(uri),
-            deployment=artifact_node(deploy.deployment),
-            action=action_node(deploy.action),
-            since=deploy.ended,
-            evidence=deploy.evidence,
-            models=_nodes(b.model for b in brought[deploy.action.id]),
-            code=_code(deploy.action, known),
-            trained_by=tuple(action_node(action) for action in trained[uri]),
-            claims=_judged(claims[uri], brought[deploy.action.id], known),
-            history=_history(terms[uri], brought),
+    slots = []
+    for uri, deploy in now.items():
+        history = _history(terms[uri], brought)
+        present = history[-1]
+        slots.append(
+            Slot(
+                uri,
+                *_place(uri),
+                deployment=present.deployment,
+                action=present.action,
+                since=present.since,
+                evidence=deploy.evidence,
+                models=present.models,
+                code=_code(deploy.action, known),
+                trained_by=tuple(action_node(action) for action in trained[uri]),
+                claims=_judged(claims[uri], brought[deploy.action.id], known),
+                history=history,
+            )
         )
-        for uri, deploy in now.items()
-    ]
     return sorted(slots, key=lambda slot: (_FIRST.index(slot.status), slot.uri))
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
 from google.protobuf import any_pb2, wrappers_pb2
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from lineage.identity import action_id
-from lineage.merge import ActionState, ArtifactState, Edge, dump_action, dump_artifact
+from lineage.merge import ActionState, ArtifactState, Edge
 from lineage.model import iso
 
 RECORD = "lineage.record"
@@ -67,18 +68,14 @@ def artifact_type(type_: str) -> pb.ArtifactType:
     return pb.ArtifactType(name=name, base_type=_ARTIFACT_BASES.get(type_))
 
 
-def execution(
-    state: ActionState, type_id: int, mlmd_id: int | None, foreign: dict[str, pb.Value]
-) -> pb.Execution:
-    """The whole node: a put with an id replaces all of it (MLMD.md, trap 6), so what
-    others added (`foreign`) goes back in."""
-    node = pb.Execution(
-        id=mlmd_id,
-        type_id=type_id,
-        name=bounded_name(state.key),
-        external_id=state.id,
-        last_known_state=STATES.get(state.get("state"), pb.Execution.UNKNOWN),
-    )
+def fill_execution(
+    node: pb.Execution, state: ActionState, record: bytes, foreign: dict[str, pb.Value]
+) -> None:
+    """Everything but the ids. The whole node: a put with an id replaces all of it (MLMD.md,
+    trap 6), so what others added (`foreign`) goes back in. `record` is the dumped state."""
+    node.name = bounded_name(state.key)
+    node.external_id = state.id
+    node.last_known_state = STATES.get(state.get("state"), pb.Execution.UNKNOWN)
     properties = node.custom_properties
     for name, value in foreign.items():
         properties[name].CopyFrom(value)
@@ -90,19 +87,18 @@ def execution(
     if image := state.get("code.image"):
         properties["image"].string_value = image[:MAX_NAME]
     properties[TYPE].string_value = state.get("type")
-    properties[CONTROLLER].string_value = f"{cluster}/{namespace}/{controller}"
+    properties[CONTROLLER].string_value = controller_path(cluster, namespace, controller)
     properties[STARTED].string_value = sortable(state.started)
-    properties[RECORD].proto_value.CopyFrom(_packed(dump_action(state)))
-    return node
+    _pack(properties[RECORD].proto_value, record)
 
 
-def artifact(
-    state: ArtifactState, type_id: int, mlmd_id: int | None, foreign: dict[str, pb.Value]
-) -> pb.Artifact:
-    """The whole node; scalar properties also flat, as KFP keeps metric values."""
-    node = pb.Artifact(
-        id=mlmd_id, type_id=type_id, uri=state.uri, external_id=state.id, state=pb.Artifact.LIVE
-    )
+def fill_artifact(
+    node: pb.Artifact, state: ArtifactState, record: bytes, foreign: dict[str, pb.Value]
+) -> None:
+    """Everything but the ids; scalar properties also flat, as KFP keeps metric values."""
+    node.uri = state.uri
+    node.external_id = state.id
+    node.state = pb.Artifact.LIVE
     properties = node.custom_properties
     for name, value in foreign.items():
         properties[name].CopyFrom(value)
@@ -115,33 +111,30 @@ def artifact(
         properties[VERSION].string_value = state.version
     for index, alias in enumerate(sorted(state.aliases)):
         properties[f"{ALIAS}{index:03}"].string_value = alias
-    properties[RECORD].proto_value.CopyFrom(_packed(dump_artifact(state)))
-    return node
+    _pack(properties[RECORD].proto_value, record)
 
 
-def event(edge: Edge, index: int, state: ActionState) -> pb.Event:
+def fill_event(event: pb.Event, edge: Edge, index: int, state: ActionState) -> None:
     """An edge as MLMD shows it. MLMD writes an event once, so a role or evidence reported
     later is only in the record, which is the truth (docs/decisions/0003)."""
-    moment = state.started if edge.side == "in" else state.ended or state.started
-    out = pb.Event(
-        type=pb.Event.INPUT if edge.side == "in" else pb.Event.OUTPUT,
-        milliseconds_since_epoch=moment // 1000,
-    )
-    steps = out.path.steps
+    incoming = edge.side == "in"
+    moment = state.started if incoming else state.ended or state.started
+    event.type = pb.Event.INPUT if incoming else pb.Event.OUTPUT
+    event.milliseconds_since_epoch = moment // 1000
+    steps = event.path.steps
     steps.add().key = edge.role or edge.side + "put"
     steps.add().index = index
     if edge.evidence:
         steps.add().key = edge.evidence
-    return out
 
 
 def contexts(state: ActionState) -> tuple[tuple[str, str, str], ...]:
     """(type, name, display name) of the contexts an action belongs to, outermost first."""
     cluster, namespace, controller = (part or "-" for part in state.get("controller"))
-    space = f"{cluster}/{namespace}"
+    path = controller_path(cluster, namespace, controller)
     out = [
-        ("lineage.Namespace", bounded_name(space), namespace),
-        ("lineage.Controller", bounded_name(f"{space}/{controller}"), controller),
+        ("lineage.Namespace", bounded_name("/".join(path.split("/", 2)[:2])), namespace),
+        ("lineage.Controller", bounded_name(path), controller),
     ]
     if parent := state.get("parent"):
         out.append(("lineage.Run", action_id(parent), bounded_name(parent)))
@@ -152,6 +145,18 @@ def context(type_id: int, name: str, display_name: str, mlmd_id: int | None = No
     node = pb.Context(id=mlmd_id, type_id=type_id, name=name)
     node.custom_properties["display_name"].string_value = display_name
     return node
+
+
+def controller_path(cluster: str, namespace: str, name: str) -> str:
+    """`cluster/namespace/name`; a slash in a cluster's name (an ARN has one) is encoded."""
+    parts = (part.replace("%", "%25").replace("/", "%2F") for part in (cluster, namespace))
+    return "/".join((*parts, name))
+
+
+def split_controller(path: str) -> tuple[str, str, str]:
+    """What `controller_path` was made from."""
+    cluster, namespace, name = path.split("/", 2)
+    return unquote(cluster), unquote(namespace), name
 
 
 def own_properties(state: ArtifactState | ActionState) -> set[str]:
@@ -183,11 +188,9 @@ def bounded_name(text: str) -> str:
     return f"{short}~{action_id(text)}"
 
 
-def _packed(record: bytes) -> any_pb2.Any:
-    value = wrappers_pb2.StringValue(value=record.decode())
-    return any_pb2.Any(
-        type_url="type.googleapis.com/google.protobuf.StringValue", value=value.SerializeToString()
-    )
+def _pack(into: any_pb2.Any, record: bytes) -> None:
+    into.type_url = "type.googleapis.com/google.protobuf.StringValue"
+    into.value = wrappers_pb2.StringValue(value=record.decode()).SerializeToString()
 
 
 def _put(value: pb.Value, scalar: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -47,26 +46,9 @@ class Mlmd:
             out.append(known)
         return out
 
-    def commit(
-        self,
-        executions: Sequence[pb.Execution],
-        artifacts: Sequence[pb.Artifact],
-        contexts: Sequence[pb.Context],
-        edges: Sequence[tuple[int, int, pb.Event]],
-    ) -> tuple[list[int], list[int]]:
-        """Write all of it in one transaction: (execution ids, artifact ids).
-
-        An edge is (execution index, artifact index or -1 when `event.artifact_id` says it,
-        event).
-        """
-        request = rpc.PutLineageSubgraphRequest(
-            executions=executions, artifacts=artifacts, contexts=contexts
-        )
+    def commit(self, request: rpc.PutLineageSubgraphRequest) -> tuple[list[int], list[int]]:
+        """Write all of it in one transaction: (execution ids, artifact ids), in its order."""
         request.options.reuse_context_if_already_exist = True
-        for execution, artifact, event in edges:
-            edge = request.event_edges.add(execution_index=execution, event=event)
-            if artifact >= 0:
-                edge.artifact_index = artifact
         answer = self._call("PutLineageSubgraph", request, rpc.PutLineageSubgraphResponse)
         return list(answer.execution_ids), list(answer.artifact_ids)
 
@@ -76,10 +58,12 @@ class Mlmd:
     def _type(self, kind: str, name: str, type_: Any) -> int:
         known = self._types.get((kind, name))
         if known is None:
-            request = getattr(rpc, f"Put{kind}TypeRequest")(can_add_fields=True, can_omit_fields=True)
+            request = getattr(rpc, f"Put{kind}TypeRequest")(
+                can_add_fields=True, can_omit_fields=True
+            )
             getattr(request, f"{kind.lower()}_type").CopyFrom(type_)
             response = getattr(rpc, f"Put{kind}TypeResponse")
-            known = int(self._call(f"Put{kind}Type", request, response).type_id)  # type: ignore[attr-defined]
+            known = int(self._call(f"Put{kind}Type", request, response).type_id)
             self._types[kind, name] = known
         return known
 
@@ -99,7 +83,7 @@ class Mlmd:
             node = pb.Context()
             node.CopyFrom(answer.context)
             for unwanted in ("create_time_since_epoch", "last_update_time_since_epoch", "type"):
-                node.ClearField(unwanted)  # type: ignore[arg-type]
+                node.ClearField(unwanted)
         if parent:
             self._adopt(node.id, parent)
         return node

@@ -92,12 +92,20 @@ class Planner:
         outcomes: list[Outcome] = []
         first: dict[str, ActionState] = {}
         for state, mentioned in reports:
-            changed = self._merge_artifacts(mentioned, nodes, dirty)
-            outcomes.append(self._merge_action(state, nodes, dirty, changed))
+            news = self._merge_artifacts(mentioned, nodes, dirty)
+            outcomes.append(self._merge_action(state, nodes, dirty, news))
             first.setdefault(state.id, state)
-        for id_ in first:
-            if id_ in dirty or any(e.artifact in dirty for e in nodes[id_].state.edges):
-                self._batch(nodes[id_], nodes, dirty, batches)
+        touched = [
+            nodes[id_]
+            for id_ in first
+            if id_ in dirty or any(e.artifact in dirty for e in nodes[id_].state.edges)
+        ]
+        for action in touched:
+            contexts = codec.contexts(action.state)
+            batches.setdefault(contexts, Batch(contexts)).actions.append(action)
+        # Batch by batch, as they are committed: a new artifact must be in the first that names it.
+        for batch in batches.values():
+            self._fill(batch, nodes, dirty)
         return Plan(list(batches.values()), outcomes, nodes)
 
     def _find(
@@ -153,32 +161,26 @@ class Planner:
         dirty[state.id] = nodes[state.id] = _successor(node, joined, record)
         return "merged"
 
-    def _batch(
-        self,
-        action: Node,
-        nodes: dict[str, Node],
-        dirty: dict[str, Node],
-        batches: dict[Contexts, Batch],
-    ) -> None:
-        contexts = codec.contexts(action.state)
-        batch = batches.setdefault(contexts, Batch(contexts))
-        changed = dirty.pop(action.state.id, None) is not None
-        index = len(batch.actions)
-        if changed:
-            batch.actions.append(action)
-        # One MLMD event for each (artifact, side), whatever its roles: the key is unique there.
-        done = {(edge.side, edge.artifact) for edge in action.edges}
-        for number, edge in codec.numbered(action.state.edges):
-            artifact = nodes.get(edge.artifact)
-            if artifact is None:
-                continue  # not mentioned by this group, so its event is stored already
-            if dirty.pop(edge.artifact, None) is not None:
-                batch.artifacts.append(artifact)
-            else:
-                batch.mentioned[edge.artifact] = artifact
-            if changed and (edge.side, edge.artifact) not in done:
-                done.add((edge.side, edge.artifact))
-                batch.events.append((index, number, edge, artifact))
+    def _fill(self, batch: Batch, nodes: dict[str, Node], dirty: dict[str, Node]) -> None:
+        actions, batch.actions = batch.actions, []
+        for action in actions:
+            changed = dirty.pop(action.state.id, None) is not None
+            index = len(batch.actions)
+            if changed:
+                batch.actions.append(action)
+            # One MLMD event for each (artifact, side), whatever its roles: its key there.
+            done = {(edge.side, edge.artifact) for edge in action.edges}
+            for number, edge in codec.numbered(action.state.edges):
+                artifact = nodes.get(edge.artifact)
+                if artifact is None:
+                    continue  # not mentioned by this group, so its event is stored already
+                if dirty.pop(edge.artifact, None) is not None:
+                    batch.artifacts.append(artifact)
+                else:
+                    batch.mentioned[edge.artifact] = artifact
+                if changed and (edge.side, edge.artifact) not in done:
+                    done.add((edge.side, edge.artifact))
+                    batch.events.append((index, number, edge, artifact))
 
 
 def _successor(node: Node, state: Any, record: bytes) -> Node:

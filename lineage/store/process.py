@@ -25,7 +25,7 @@ SERVICE = "ml_metadata.MetadataStoreService"
 UNBOUNDED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 # A longer message overflows gRPC's header limit: the client would see ResourceExhausted.
 MAX_MESSAGE = 3000
-LOCK_WAIT = 10.0
+LOCK_WAIT = 5.0
 EXIT_IN_USE = 75
 _BROKEN = {9, 13}  # FAILED_PRECONDITION, INTERNAL: the connection may be unusable (trap 4)
 
@@ -98,9 +98,7 @@ class Store:
     def _open(self) -> Any:
         for attempt in range(5):
             try:
-                return self._library.CreateMetadataStore(
-                    self._config.SerializeToString(), b""
-                )
+                return self._library.CreateMetadataStore(self._config.SerializeToString(), b"")
             except RuntimeError:
                 if attempt == 4:
                     raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, bindparam, text
@@ -52,6 +53,15 @@ _HOP = {
 }
 
 
+@dataclass(slots=True)
+class Found:
+    """MLMD ids in the order of their distance (dicts as ordered sets)."""
+
+    actions: dict[int, None] = field(default_factory=dict)
+    artifacts: dict[int, None] = field(default_factory=dict)
+    truncated: bool = False
+
+
 class SqlReader:
     """Implements `lineage.store.ports.Reader`. Thread-safe; each call is one snapshot."""
 
@@ -82,7 +92,9 @@ class SqlReader:
         where, values = _action_where(filter)
         if cursor is not None:
             moment, last = _decode(cursor, (str, int))
-            where.append("(s.string_value < :moment OR (s.string_value = :moment AND n.id < :last))")
+            where.append(
+                "(s.string_value < :moment OR (s.string_value = :moment AND n.id < :last))"
+            )
             where.append("s.string_value <= :moment")
             values |= {"moment": moment, "last": last}
         # Driven by the index on (name, is_custom_property, string_value), newest first.
@@ -134,7 +146,7 @@ class SqlReader:
         with self._engine.connect() as db:
             rows = db.execute(text(sql), {"after": after, "limit": limit + 1}).all()
         next_ = _encode(rows[limit - 1][0]) if len(rows) > limit else None
-        items = [ControllerCount(*row[0].split("/", 2), row[1]) for row in rows[:limit]]
+        items = [ControllerCount(*codec.split_controller(row[0]), row[1]) for row in rows[:limit]]
         return Page(items, next_)
 
     # -- neighbours -----------------------------------------------------------------
@@ -221,23 +233,26 @@ class SqlReader:
         self, starts: Sequence[str], direction: Direction, depth: int | None, max_nodes: int
     ) -> Closure:
         with self._engine.connect() as db:
-            actions = {r[0] for r in _chunked(db, "SELECT id FROM Execution WHERE external_id IN :ids", starts)}
-            artifacts = {r[0] for r in _chunked(db, "SELECT id FROM Artifact WHERE external_id IN :ids", starts)}
-            found_actions, found_artifacts, truncated = set(actions), set(artifacts), False
-            for way in ("upstream", "downstream"):
-                if direction in (way, "both"):
-                    more = _reach(db, way, actions, artifacts, depth, max_nodes)
-                    found_actions |= more[0]
-                    found_artifacts |= more[1]
-                    truncated |= more[2]
-            return _load_closure(db, found_actions, found_artifacts, max_nodes, truncated)
+            found = Found()
+            for kind, into in (("Execution", found.actions), ("Artifact", found.artifacts)):
+                sql = f"SELECT id FROM {kind} WHERE external_id IN :ids"
+                into |= dict.fromkeys(row[0] for row in _chunked(db, sql, starts))
+            ways = [w for w in ("upstream", "downstream") if direction in (w, "both")]
+            parts = [_reach(db, way, found, depth, max_nodes) for way in ways]
+            for part in parts:
+                found.actions |= part.actions
+                found.artifacts |= part.artifacts
+                found.truncated |= part.truncated
+            return _loaded(db, found, max_nodes)
 
     def walk(self) -> Iterator[tuple[list[ActionState], dict[str, ArtifactState]]]:
         with self._engine.connect() as db:
             ids = [row[0] for row in db.execute(text("SELECT id FROM Execution ORDER BY name"))]
             for start in range(0, len(ids), WALK):
                 rows = _chunked(db, _ACTIONS + "WHERE n.id IN :ids", ids[start : start + WALK])
-                states = sorted((load_action(codec.unpack(r[2])) for r in rows), key=lambda s: s.key)
+                states = sorted(
+                    (load_action(codec.unpack(r[2])) for r in rows), key=lambda s: s.key
+                )
                 touched = sorted({edge.artifact for state in states for edge in state.edges})
                 found = _chunked(db, _ARTIFACTS + "WHERE n.external_id IN :ids", touched)
                 yield states, {r[1]: load_artifact(codec.unpack(r[2])) for r in found}
@@ -250,78 +265,81 @@ def _chunked(db: Connection, sql: str, ids: Iterable[Any]) -> Iterator[Any]:
         yield from db.execute(statement, {"ids": ids[start : start + CHUNK]})
 
 
-def _reach(
-    db: Connection, way: str, actions: set[int], artifacts: set[int], depth: int | None, most: int
-) -> tuple[set[int], set[int], bool]:
-    """Ids of (actions, artifacts) one way from the starts, and whether `most` cut it."""
+def _reach(db: Connection, way: str, starts: Found, depth: int | None, most: int) -> Found:
     near, far = _HOP[way]
-    first = set(actions)
-    if depth is None or depth > 0:
-        sql = f"SELECT execution_id FROM Event WHERE artifact_id IN :ids AND type IN ({far})"
-        first |= {r[0] for r in _chunked(db, sql, artifacts)}
-    if depth is None:
-        found, truncated = _closure_cte(db, first, near, far, most)
-        sql = f"SELECT DISTINCT artifact_id FROM Event WHERE execution_id IN :ids AND type IN ({near})"
-        return found, {r[0] for r in _chunked(db, sql, found)}, truncated
-    return _levels(db, actions, artifacts, near, far, depth, most)
+    if depth is not None:
+        return _levels(db, starts, near, far, depth, most)
+    sql = f"SELECT execution_id FROM Event WHERE artifact_id IN :ids AND type IN ({far})"
+    first = starts.actions | dict.fromkeys(r[0] for r in _chunked(db, sql, starts.artifacts))
+    found = _recursive(db, first, near, far, most)
+    sql = f"SELECT execution_id, artifact_id FROM Event WHERE execution_id IN :ids AND type IN ({near})"
+    touched: dict[int, list[int]] = {}
+    for action, artifact in _chunked(db, sql, found.actions):
+        touched.setdefault(action, []).append(artifact)
+    for action in found.actions:
+        found.artifacts |= dict.fromkeys(touched.get(action, ()))
+    return found
 
 
-def _closure_cte(
-    db: Connection, starts: set[int], near: str, far: str, most: int
-) -> tuple[set[int], bool]:
-    if not starts:
-        return set(), False
-    seeds = " UNION ALL ".join(f"SELECT {int(s)}" for s in sorted(starts)[:CHUNK // 2])
-    sql = f"""
-    WITH RECURSIVE walk(id) AS (
-      {seeds}
-      UNION
-      SELECT b.execution_id FROM walk
-      JOIN Event a ON a.execution_id = walk.id AND a.type IN ({near})
-      JOIN Event b ON b.artifact_id = a.artifact_id AND b.type IN ({far})
-      LIMIT {most + 1}
-    ) SELECT id FROM walk
-    """
-    found = {r[0] for r in db.execute(text(sql))}
-    return found, len(found) > most or len(starts) > CHUNK // 2
+def _recursive(db: Connection, starts: dict[int, None], near: str, far: str, most: int) -> Found:
+    """SQLite's queue is first in, first out: what a limit leaves is what lies nearest."""
+    found: dict[int, None] = {}
+    ids = list(starts)
+    for begin in range(0, len(ids), CHUNK // 2):
+        seeds = " UNION ALL ".join(f"SELECT {int(id_)}" for id_ in ids[begin : begin + CHUNK // 2])
+        sql = f"""
+        WITH RECURSIVE walk(id) AS (
+          {seeds}
+          UNION
+          SELECT b.execution_id FROM walk
+          JOIN Event a ON a.execution_id = walk.id AND a.type IN ({near})
+          JOIN Event b ON b.artifact_id = a.artifact_id AND b.type IN ({far})
+          LIMIT {most + 1}
+        ) SELECT id FROM walk
+        """
+        found |= dict.fromkeys(row[0] for row in db.execute(text(sql)))
+    return Found(found, {}, len(found) > most)
 
 
-def _levels(
-    db: Connection, actions: set[int], artifacts: set[int], near: str, far: str, depth: int, most: int
-) -> tuple[set[int], set[int], bool]:
+def _levels(db: Connection, starts: Found, near: str, far: str, depth: int, most: int) -> Found:
     """Breadth first, one query a level: a depth in the recursive query would visit a node
     once for every depth it can be reached at."""
-    seen_actions, seen_artifacts = set(actions), set(artifacts)
+    found = Found(dict(starts.actions), dict(starts.artifacts))
+    actions, artifacts = found.actions, found.artifacts
     to_artifacts = f"SELECT artifact_id FROM Event WHERE execution_id IN :ids AND type IN ({near})"
     to_actions = f"SELECT execution_id FROM Event WHERE artifact_id IN :ids AND type IN ({far})"
     for _ in range(depth):
-        new_artifacts = {r[0] for r in _chunked(db, to_artifacts, actions)} - seen_artifacts
-        new_actions = {r[0] for r in _chunked(db, to_actions, artifacts)} - seen_actions
-        seen_actions |= new_actions
-        seen_artifacts |= new_artifacts
-        actions, artifacts = new_actions, new_artifacts
-        if len(seen_actions) + len(seen_artifacts) > most:
-            return seen_actions, seen_artifacts, True
+        next_artifacts = dict.fromkeys(r[0] for r in _chunked(db, to_artifacts, actions))
+        next_actions = dict.fromkeys(r[0] for r in _chunked(db, to_actions, artifacts))
+        artifacts = {id_: None for id_ in next_artifacts if id_ not in found.artifacts}
+        actions = {id_: None for id_ in next_actions if id_ not in found.actions}
+        found.actions |= actions
+        found.artifacts |= artifacts
+        if len(found.actions) + len(found.artifacts) > most:
+            found.truncated = True
+            break
         if not actions and not artifacts:
             break
-    return seen_actions, seen_artifacts, False
+    return found
 
 
-def _load_closure(
-    db: Connection, actions: set[int], artifacts: set[int], most: int, truncated: bool
-) -> Closure:
-    """Actions first: an edge needs its action, and its record names the artifacts."""
-    keep = sorted(actions)[:most]
-    rest = sorted(artifacts)[: max(0, most - len(keep))]
-    truncated |= len(keep) < len(actions) or len(rest) < len(artifacts)
+def _loaded(db: Connection, found: Found, most: int) -> Closure:
+    """The states of what was found; of more than `most`, the nearest of each kind stay."""
+    actions, artifacts = list(found.actions), list(found.artifacts)
+    cut = len(actions) + len(artifacts) > most
+    if cut:
+        room = max(most - len(actions), most // 2, 1)
+        artifacts = artifacts[:room]
+        actions = actions[: most - len(artifacts)]
     states = [
-        load_action(codec.unpack(r[2])) for r in _chunked(db, _ACTIONS + "WHERE n.id IN :ids", keep)
+        load_action(codec.unpack(r[2]))
+        for r in _chunked(db, _ACTIONS + "WHERE n.id IN :ids", actions)
     ]
-    found = [
+    things = [
         load_artifact(codec.unpack(r[2]))
-        for r in _chunked(db, _ARTIFACTS + "WHERE n.id IN :ids", rest)
+        for r in _chunked(db, _ARTIFACTS + "WHERE n.id IN :ids", artifacts)
     ]
-    return Closure(states, found, truncated)
+    return Closure(states, things, found.truncated or cut)
 
 
 def _kinds(db: Connection, uris: list[str]) -> dict[str, str]:
@@ -397,5 +415,3 @@ def _decode(cursor: str, types: tuple[type, ...]) -> tuple[Any, ...]:
     if not isinstance(values, list) or [type(v) for v in values] != list(types):
         raise BadRequest("cursor: not one of ours; leave it out to begin at the first page")
     return tuple(values)
-
-

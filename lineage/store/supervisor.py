@@ -131,8 +131,8 @@ class StoreProcess:
         reason = stderr.decode(errors="replace").strip().rpartition("\n")[2]
         if process.returncode == EXIT_IN_USE:
             return StoreInUse(
-                f"{self._sqlite} is {reason}; stop that server, ask it by --url, "
-                "or open the file with --read-only"
+                f"{self._sqlite} is {reason}; ask that server with --url, stop it, or read "
+                "beside it with `lineage serve --read-only`"
             )
         return StoreUnavailable(f"the store process for {self._sqlite} did not start: {reason}")
 

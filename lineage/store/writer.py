@@ -21,6 +21,7 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from ml_metadata.proto import metadata_store_pb2 as pb
+from ml_metadata.proto import metadata_store_service_pb2 as rpc
 
 from lineage.errors import LineageError, StoreUnavailable
 from lineage.identity import action_id
@@ -203,7 +204,10 @@ class Writer:
             return [_failed(action, late) for action in group.actions]
         if len(group.actions) == 1:
             return [_failed(group.actions[0], refused)]
-        singles = [_Group([], [a], Plan([], [o], {}), -1) for a, o in zip(group.actions, group.plan.outcomes, strict=True)]
+        singles = [
+            _Group([], [a], Plan([], [o], {}), -1)
+            for a, o in zip(group.actions, group.plan.outcomes, strict=True)
+        ]
         return [self._recover(single)[0] for single in singles]
 
     def _commit(self, plan: Plan) -> None:
@@ -213,27 +217,41 @@ class Writer:
     def _commit_batch(self, batch: Batch) -> None:
         contexts = self._mlmd.contexts(batch.contexts)
         artifacts = [*batch.artifacts, *self._unattributed(batch, contexts)]
-        executions = self._encoded_actions(batch.actions)
-        nodes = self._encoded_artifacts(artifacts)
-        places = {node.state.id: index for index, node in enumerate(artifacts)}
-        edges = []
-        for index, number, edge, artifact in batch.events:
-            event = codec.event(edge, number, batch.actions[index].state)
-            place = places.get(edge.artifact, -1)
-            if place < 0 or artifact.ident.mlmd_id is not None:
-                # Linked by id: resending the node would blank what we leave out (trap 6).
-                # MLMD takes an id that does not exist without a word (trap 7).
-                assert artifact.ident.mlmd_id is not None
-                event.artifact_id = artifact.ident.mlmd_id
-                place = -1
-            edges.append((index, place, event))
-        if not (executions or nodes):
+        if not (batch.actions or artifacts):
             return
-        execution_ids, artifact_ids = self._mlmd.commit(executions, nodes, contexts, edges)
+        request = rpc.PutLineageSubgraphRequest(contexts=contexts)
+        self._fill(request, batch, artifacts)
+        execution_ids, artifact_ids = self._mlmd.commit(request)
         for node, id_ in zip(batch.actions, execution_ids, strict=True):
             node.ident.mlmd_id = id_
         for node, id_ in zip(artifacts, artifact_ids, strict=True):
             node.ident.mlmd_id = id_
+
+    def _fill(
+        self, request: rpc.PutLineageSubgraphRequest, batch: Batch, artifacts: Sequence[Node]
+    ) -> None:
+        foreign = self._foreign("Execution", batch.actions)
+        for node in batch.actions:
+            if node.ident.type_id is None:
+                node.ident.type_id = self._mlmd.execution_type(node.state.get("type"))
+            execution = request.executions.add(id=node.ident.mlmd_id, type_id=node.ident.type_id)
+            codec.fill_execution(execution, node.state, node.record, foreign(node))
+        foreign = self._foreign("Artifact", artifacts)
+        for node in artifacts:
+            if node.ident.type_id is None:
+                node.ident.type_id = self._mlmd.artifact_type(node.state.type)
+            artifact = request.artifacts.add(id=node.ident.mlmd_id, type_id=node.ident.type_id)
+            codec.fill_artifact(artifact, node.state, node.record, foreign(node))
+        places = {node.state.id: index for index, node in enumerate(artifacts)}
+        for index, number, edge, target in batch.events:
+            out = request.event_edges.add(execution_index=index)
+            codec.fill_event(out.event, edge, number, batch.actions[index].state)
+            if target.ident.mlmd_id is not None:
+                # Linked by id: resending the node would blank what we leave out (trap 6).
+                out.event.artifact_id = target.ident.mlmd_id
+            else:
+                # It is in this call, or MLMD would take a dangling edge without a word (trap 7).
+                out.artifact_index = places[edge.artifact]
 
     def _unattributed(self, batch: Batch, contexts: Sequence[pb.Context]) -> list[Node]:
         """Known artifacts that these contexts do not have yet: written again, whole."""
@@ -242,24 +260,6 @@ class Writer:
         for context in contexts[1:]:
             missing |= known.keys() - self._lookup.attributed(context.id, list(known))
         return [known[id_] for id_ in sorted(missing)]
-
-    def _encoded_actions(self, nodes: Sequence[Node]) -> list[pb.Execution]:
-        old = self._foreign("Execution", nodes)
-        out = []
-        for node in nodes:
-            if node.ident.type_id is None:
-                node.ident.type_id = self._mlmd.execution_type(node.state.get("type"))
-            out.append(codec.execution(node.state, node.ident.type_id, node.ident.mlmd_id, old(node)))
-        return out
-
-    def _encoded_artifacts(self, nodes: Sequence[Node]) -> list[pb.Artifact]:
-        old = self._foreign("Artifact", nodes)
-        out = []
-        for node in nodes:
-            if node.ident.type_id is None:
-                node.ident.type_id = self._mlmd.artifact_type(node.state.type)
-            out.append(codec.artifact(node.state, node.ident.type_id, node.ident.mlmd_id, old(node)))
-        return out
 
     def _foreign(self, kind: Kind, nodes: Sequence[Node]) -> Callable[[Node], dict[str, pb.Value]]:
         ids = [node.ident.mlmd_id for node in nodes if node.ident.mlmd_id is not None]
