@@ -58,7 +58,8 @@ def write(text: str) -> None:
 def _setting(results: Results) -> str:
     return (
         f"Python {platform.python_version()}, ml-metadata {version('ml-metadata')}, "
-        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}; "
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"load average {os.getloadavg()[1]:.1f}; "
         f"load driven by {results.driver}; median of {results.rounds} round(s) "
         f"of {results.seconds:.0f} s."
     )

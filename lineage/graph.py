@@ -142,16 +142,16 @@ def action_node(state: ActionState) -> ActionNode:
 
 def edges_of(state: ActionState) -> list[Edge]:
     """An action's edges, one for each (artifact, side, role), evidence gathered."""
-    gathered: dict[tuple[str, str, str], set[str]] = {}
-    for edge in state.edges:
-        gathered.setdefault((edge.side, edge.artifact, edge.role), set()).add(edge.evidence)
-    out = []
-    for (side, artifact, role), said in sorted(gathered.items()):
-        # A report without evidence is the action's own word for what it did.
-        evidence = () if "" in said else tuple(sorted(said))
+    out: dict[tuple[str, str, str], Edge] = {}
+    for side, artifact, role, said in sorted(state.edges):
+        place = (side, artifact, role)
         ends = (artifact, state.id) if side == "in" else (state.id, artifact)
-        out.append(Edge(*ends, role=role, evidence=evidence))
-    return out
+        if place not in out:
+            out[place] = Edge(*ends, "recorded", role, (said,) if said else ())
+        elif out[place].evidence:
+            # A report without evidence is the action's own word; it sorts first and stays.
+            out[place] = Edge(*ends, "recorded", role, (*out[place].evidence, said))
+    return list(out.values())
 
 
 def build(

@@ -68,7 +68,7 @@ def identify(uri: str, version: str | None = None, type: str = "Artifact") -> Id
     """The identity of a mention.
 
     A version inside the URI (an image's digest or tag, a commit after `@`) is taken when
-    none is given; a digest beats a declared version (DESIGN §3).
+    none is given; a digest beats a declared version (docs/architecture.md).
 
     Raises:
         MalformedIdentity: the URI or the version cannot be one.

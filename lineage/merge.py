@@ -81,10 +81,10 @@ class ActionState:
     key: str
     fields: Fields
     edges: frozenset[Edge] = field(default_factory=frozenset)
+    id: str = field(default="", compare=False)
 
-    @property
-    def id(self) -> str:
-        return action_id(self.key)
+    def __post_init__(self) -> None:
+        self.id = self.id or action_id(self.key)
 
     def get(self, name: str) -> Any:
         """The value of a flattened field, or None."""
@@ -168,19 +168,21 @@ def dump_action(state: ActionState) -> bytes:
     return _dump(state.fields, {"k": state.key, "e": [tuple(edge) for edge in sorted(state.edges)]})
 
 
-def load_action(body: bytes | str) -> ActionState:
+def load_action(body: bytes | str, id: str = "") -> ActionState:
+    """`id`, where it is known already, saves working it out."""
     raw = orjson.loads(body)
-    return ActionState(raw["k"], _load(raw), frozenset(Edge(*edge) for edge in raw["e"]))
+    return ActionState(raw["k"], _load(raw), frozenset(map(Edge._make, raw["e"])), id)
 
 
 def dump_artifact(state: ArtifactState) -> bytes:
     return _dump(state.fields, {"u": state.uri, "n": state.version, "a": sorted(state.aliases)})
 
 
-def load_artifact(body: bytes | str) -> ArtifactState:
+def load_artifact(body: bytes | str, id: str = "") -> ArtifactState:
     raw = orjson.loads(body)
     uri, version = raw["u"], raw["n"]
-    return ArtifactState(artifact_id(uri, version), uri, version, _load(raw), frozenset(raw["a"]))
+    id = id or artifact_id(uri, version)
+    return ArtifactState(id, uri, version, _load(raw), frozenset(raw["a"]))
 
 
 def records(
@@ -267,7 +269,9 @@ def _dump(fields: Fields, base: dict[str, Any]) -> bytes:
 
 
 def _load(raw: dict[str, Any]) -> Fields:
-    at, clocks = raw["t"], raw.get("c", {})
+    at, clocks = raw["t"], raw.get("c")
+    if clocks is None:
+        return {name: (at, value) for name, value in raw["v"].items()}
     return {name: (clocks.get(name, at), value) for name, value in raw["v"].items()}
 
 

@@ -8,7 +8,7 @@ one action become one state is `lineage.merge`; who is who is `lineage.identity`
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -39,7 +39,7 @@ State = Literal["running", "complete", "failed", "canceled"]
 Evidence = Literal["claimed", "committed", "observed"]
 TERMINAL: frozenset[str] = frozenset({"complete", "failed", "canceled"})
 
-# NUL truncates strings in MLMD, and this literal stands for NULL there (MLMD.md, trap 10).
+# NUL truncates strings in MLMD, and this literal stands for NULL there (docs/mlmd.md, trap 10).
 NO_NUL = r"^[^\x00]*$"
 _NULL_LITERAL = "__MLMD_NULL__"
 
@@ -201,6 +201,7 @@ class Action(_Model):
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)
 
 
 def microseconds(moment: datetime) -> int:
@@ -211,7 +212,7 @@ def microseconds(moment: datetime) -> int:
 def iso(micros: int) -> str:
     """`2020-07-23T17:45:27Z`, with a fraction only where there is one."""
     seconds, fraction = divmod(micros, 1_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    text = (_NAIVE_EPOCH + timedelta(seconds=seconds)).isoformat()
     return text + (f".{fraction:06}".rstrip("0") if fraction else "") + "Z"
 
 

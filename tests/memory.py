@@ -84,8 +84,11 @@ class MemoryReader:
                     last[edge.artifact] = max(rank, last.get(edge.artifact, rank))
         return {id_: key for id_, (_, key) in last.items()}
 
-    def families(self, uris: Sequence[str]) -> Mapping[str, list[ArtifactState]]:
-        return {uri: [a for a in self._artifacts.values() if a.uri == uri] for uri in uris}
+    def families(
+        self, uris: Sequence[str], versioned: bool = False
+    ) -> Mapping[str, list[ArtifactState]]:
+        found = [a for a in self._artifacts.values() if a.version is not None or not versioned]
+        return {uri: [a for a in found if a.uri == uri] for uri in uris}
 
     def same_content(self, artifacts: Sequence[ArtifactState]) -> list[ArtifactState]:
         return [

@@ -1,4 +1,4 @@
-"""Nothing acknowledged is ever lost: kill -9 in the middle of a load (DESIGN §9)."""
+"""Nothing acknowledged is ever lost: kill -9 in the middle of a load (docs/architecture.md)."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_what_cannot_be_an_identity_is_refused(uri: str, version: str | None) ->
 
 
 def test_a_digest_beats_a_declared_version() -> None:
-    """DESIGN §3: the digest when known, else what was declared."""
+    """docs/architecture.md: the digest when known, else what was declared."""
     assert identify(f"ghcr.io/o/i@{SHA}", "v1", "Image").version == SHA
     assert identify("gs://b/k", SHA.upper().replace("SHA", "sha")).version == SHA
     assert is_digest(SHA) and not is_digest("v1")

@@ -274,7 +274,7 @@ def test_children_share_the_context_of_their_run(store: Store) -> None:
     assert run.custom_properties["display_name"].string_value == "run/1"
 
 
-# -- the traps of MLMD.md -------------------------------------------------------------
+# -- the traps of docs/mlmd.md -------------------------------------------------------------
 
 
 def test_trap_1_the_file_is_wal_and_opened_by_sqlite_in_other_processes_only(store: Store) -> None:

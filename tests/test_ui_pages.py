@@ -167,7 +167,7 @@ def test_live_says_what_the_pull_request_claims_and_what_the_tree_holds() -> Non
 def test_live_at_a_past_day_carries_a_band() -> None:
     """A date shows the past, says so, and offers the way back."""
     page = get(client(label_bot()), "/?as_of=2020-07-10")
-    assert "As of 10 Jul 2020, 23:59:59 UTC" in page.text
+    assert "As of 10 Jul 2020, 00:00:00 UTC" in page.text
     assert "TCN6542…231104" in page.text
     assert "Nothing was live" in get(client(label_bot()), "/?as_of=1999-01-01").text
 
@@ -214,6 +214,32 @@ def test_a_commit_links_to_its_forge() -> None:
     page = get(client(label_bot()), "/actions/" + action_id(action.key))
     wanted = f"https://github.com/kubeflow/code-intelligence/commit/{action.code.commit}"
     assert wanted in page.links
+
+
+def trained(number: int, precision: float) -> Action:
+    """A training of version `number` of one model, with one measured label."""
+    return Action(
+        key=f"train/{number}",
+        type="train",
+        controller=Controller(name="trainer"),
+        state="complete",
+        started_at=datetime(2020, 7, number, tzinfo=UTC),
+        ended_at=datetime(2020, 7, number, 1, tzinfo=UTC),
+        outputs=(
+            Reference(type="Model", uri="models/triage", version=f"m-{number}"),
+            Reference(type="Metrics", uri=f"m/{number}", properties={"docs.precision": precision}),
+        ),
+    )
+
+
+def test_metrics_stand_against_the_version_before() -> None:
+    """A number says by how much it changed, with its sign."""
+    server = client([trained(1, 0.5), trained(2, 0.75), trained(3, 0.7)])
+    page = get(server, "/artifacts/" + artifact_id("models/triage", "m-3"))
+    assert "against" in page.text
+    assert "−0.05" in page.text
+    assert "+0.25" in get(server, "/artifacts/" + artifact_id("models/triage", "m-2")).text
+    assert "against" not in get(server, "/artifacts/" + artifact_id("models/triage", "m-1")).text
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from lineage.identity import action_id
 from lineage.merge import ActionState, ArtifactState, view
 from lineage.queries.live import Slot
 from lineage.store.ports import ArtifactFilter, Reader
-from ui import links, names, words
+from ui import kinds, links, metrics, names, words
 
 LISTED = 50
 """Rows of a section; when there are more, the page says so."""
@@ -22,21 +22,12 @@ _TRIGGER = ("reason", "wanted", "observed")
 
 
 @dataclass(frozen=True, slots=True)
-class MetricTable:
-    """Numbers by label and measure: `area-jupyter.precision` is row and column."""
-
-    source: ArtifactNode
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ArtifactPage:
     node: ArtifactNode
     aliases: tuple[str, ...]
     live: tuple[Slot, ...]
     properties: tuple[tuple[str, Any], ...]
-    metrics: tuple[MetricTable, ...]
+    metrics: tuple[metrics.MetricTable, ...]
     versions: tuple[ArtifactNode, ...]
     more_versions: bool
     produced_by: tuple[ActionNode, ...]
@@ -82,15 +73,17 @@ def artifact_page(reader: Reader, state: ArtifactState, slots: Iterable[Slot]) -
     readers = reader.touching([state.id], "in").get(state.id, [])
     family = reader.artifacts(ArtifactFilter(uri=state.uri), None, LISTED)
     live = [s for s in slots if state.id in {s.deployment.id, *(m.id for m in s.models)}]
-    own = metric_table(node)
-    numbers = set() if own is None else {f"{r}.{c}" for r, _ in own.rows for c in own.columns}
+    tables = [metrics.table(node)]
+    if kinds.kind(node.type).slug == "model":
+        tables += metrics.of_model(reader, state, family.items)
+    numbers = metrics.property_names(node)
     rest = [(k, v) for k, v in sorted(state.properties.items()) if k not in numbers]
     return ArtifactPage(
         node,
         tuple(sorted(state.aliases)),
         tuple(live),
         tuple(rest),
-        tuple(filter(None, [own, *_metrics_about(reader, node, (*producers, *readers))])),
+        tuple(filter(None, tables)),
         tuple(artifact_node(a) for a in family.items if a.id != state.id),
         family.cursor is not None,
         tuple(action_node(a) for a in _latest(producers)),
@@ -98,20 +91,6 @@ def artifact_page(reader: Reader, state: ArtifactState, slots: Iterable[Slot]) -
         len(readers),
         links.commit(node.uri, node.version),
     )
-
-
-def metric_table(node: ArtifactNode) -> MetricTable | None:
-    """The dotted numeric properties as a table, if there are any."""
-    cells: dict[str, dict[str, float]] = defaultdict(dict)
-    for name, value in sorted(node.properties.items()):
-        label, dot, measure = name.rpartition(".")
-        if dot and label and isinstance(value, (int, float)) and not isinstance(value, bool):
-            cells[label][measure] = float(value)
-    if not cells:
-        return None
-    columns = tuple(dict.fromkeys(m for row in cells.values() for m in row))
-    rows = tuple((label, tuple(row.get(c) for c in columns)) for label, row in cells.items())
-    return MetricTable(node, columns, rows)
 
 
 def action_page(reader: Reader, state: ActionState) -> ActionPage:
@@ -166,18 +145,6 @@ def _when(row: EdgeRow) -> tuple[int, str, bool, str]:
 
 def _latest(states: Iterable[ActionState]) -> list[ActionState]:
     return sorted(states, key=lambda a: (-a.started, a.key))
-
-
-def _metrics_about(
-    reader: Reader, node: ArtifactNode, actions: Sequence[ActionState]
-) -> Iterable[MetricTable | None]:
-    """Metrics that whatever made or read a model wrote beside it."""
-    if node.type not in ("Model", "system.Model"):
-        return []
-    ids = {e.artifact for a in actions[:LISTED] for e in a.edges if e.side == "out"} - {node.id}
-    found = reader.artifacts_by_id(sorted(ids)).values() if ids else []
-    about = [artifact_node(a) for a in found if a.type.endswith("Metrics")]
-    return [metric_table(n) for n in sorted(about, key=lambda n: n.uri)[:3]]
 
 
 def _mentions(

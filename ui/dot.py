@@ -2,7 +2,7 @@
 
 No text of a record is ever part of DOT's own grammar: node ids are synthetic, texts stand
 in HTML labels as escaped XML or in quoted strings with `\\` and `"` escaped, and the only
-URLs are those of our own pages (MLMD.md, Graphviz).
+URLs are those of our own pages (docs/mlmd.md, Graphviz).
 """
 
 from __future__ import annotations

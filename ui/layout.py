@@ -16,7 +16,7 @@ from ui import kinds, links, names, words
 
 HUB = 12
 """More neighbours than this on one side, and each gets its own small twin: dot needs a
-minute for one star of 200 edges, and nobody can read it (MLMD.md, Graphviz)."""
+minute for one star of 200 edges, and nobody can read it (docs/mlmd.md, Graphviz)."""
 ASKED_HUB = 40
 """The same for what was asked about: a star is the answer then, while dot needs under 1 s."""
 

@@ -27,7 +27,7 @@ _RECENT = 12
 
 @router.get("/")
 def live_page(request: Request, as_of: str = "", namespace: str = "") -> Response:
-    """What is live, now or at the end of a day."""
+    """What is live, now or at a moment of the past."""
     reader, now = _reader(request), _now()
     moment = params.moment(as_of)
     slots = live(reader, moment, namespace or None)
@@ -67,7 +67,7 @@ def lineage_page(
     most = params.number(max_nodes, "max_nodes", 1, 2000) or MOST_NODES
     graph = lineage(reader, of, way, deep, most)
     slots = live(reader, None)
-    picture, width, trouble = _picture(graph, contexts.live_ids(slots), now, view)
+    picture, trouble = _picture(graph, contexts.live_ids(slots), now, view)
     return render(
         "lineage.html",
         request,
@@ -77,9 +77,6 @@ def lineage_page(
         focus=[graph.nodes[id_] for id_ in graph.of if id_ in graph.nodes],
         graph=graph,
         picture=picture,
-        # A little too wide is better shrunk a little than scrolled.
-        snug=800 < width < 1700,
-        wide=width >= 1700,
         trouble=trouble,
         rows=contexts.edge_rows(graph),
         view="table" if view == "table" else "graph",
@@ -164,14 +161,16 @@ def error_page(request: Request, status: int, title: str, detail: str) -> Respon
     )
 
 
-def _picture(graph: Graph, live: frozenset[str], now: int, view: str) -> tuple[Any, float, str]:
+def _picture(
+    graph: Graph, live: frozenset[str], now: int, view: str
+) -> tuple[svg.Picture | None, str]:
     """The drawing, or why there is none: the table says the same, so the page still serves."""
     if view == "table":
-        return None, 0, ""
+        return None, ""
     try:
-        return *svg.inline(graph, live, now), ""
+        return svg.inline(graph, live, now), ""
     except RenderError as error:
-        return None, 0, error.detail
+        return None, error.detail
 
 
 def _here(of: str, way: Direction, depth: int | None, view: str, most: str, zoom: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from lineage.errors import BadRequest
 from lineage.graph import Direction
@@ -10,7 +10,7 @@ from lineage.model import microseconds
 
 
 def moment(text: str) -> int | None:
-    """A day (its last microsecond: what was live when it ended) or an ISO time; empty = now."""
+    """An ISO time; a bare date is its beginning, 00:00 UTC, as everywhere; empty = now."""
     text = text.strip()
     if not text:
         return None
@@ -19,8 +19,6 @@ def moment(text: str) -> int | None:
         if parsed.tzinfo is None:
             parsed = parsed.replace(tzinfo=UTC)
         parsed = parsed.astimezone(UTC)
-        if len(text) <= len("2020-07-10"):
-            parsed += timedelta(days=1, microseconds=-1)
         if parsed.year < 1970:
             raise ValueError("before 1970")
     except (ValueError, OverflowError) as error:

@@ -9,8 +9,9 @@ import sysconfig
 import tempfile
 import threading
 import time
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from graphviz.backend import dot_command
 from markupsafe import Markup
 
 from lineage.errors import RenderError
@@ -25,6 +26,23 @@ TIMEOUT = 10.0
 MOST = 64 * 1024 * 1024
 """Bytes of output; a PNG of 2000 nodes has about a tenth of it."""
 _DPI = 144
+
+
+class Picture(NamedTuple):
+    """A drawing and its size in pixels."""
+
+    svg: Markup
+    width: float
+    height: float
+
+    @property
+    def snug(self) -> bool:
+        """A little too wide for a page: better shrunk a little than scrolled."""
+        return 800 < self.width < 1700
+
+    @property
+    def scrolls(self) -> bool:
+        return self.width >= 1700 or self.height > 700
 
 
 def draw(
@@ -43,11 +61,11 @@ def draw(
     return text if format == "dot" else run(text, "png")
 
 
-def inline(graph: Graph, live: frozenset[str], now: int) -> tuple[Markup, float]:
-    """The graph for a page, coloured by the page's style sheet, and its width in pixels."""
+def inline(graph: Graph, live: frozenset[str], now: int) -> Picture:
+    """The graph for a page, coloured by the page's style sheet."""
     layout = lay(graph, live, now)
     places = place(layout)
-    return drawing.svg(layout, places, "/", file=False), places.width
+    return Picture(drawing.svg(layout, places, "/", file=False), places.width, places.height)
 
 
 def place(layout: Layout) -> drawing.Places:
@@ -59,7 +77,7 @@ def place(layout: Layout) -> drawing.Places:
 
 def run(source: bytes, format: str) -> bytes:
     """What `dot` makes of this DOT text; PNG at twice the density of a screen."""
-    command = [binary(), "-Kdot", f"-T{format}"]
+    command = [binary(), *dot_command.command("dot", format)[1:]]
     if format == "png":
         command.append(f"-Gdpi={_DPI}")
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:

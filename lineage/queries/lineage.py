@@ -61,19 +61,25 @@ def lineage(
     starts = resolve(reader, of)
     ways: tuple[Way, ...] = ("upstream", "downstream") if direction == "both" else (direction,)
     walks = [_Walk(reader, way, depth, max_nodes).run(starts) for way in ways]
-    layers = sorted((layer for walk in walks for layer in walk.layers()), key=lambda at: at[0])
-    nearest = list(dict.fromkeys(id_ for _, ids in layers for id_ in ids))
-    kept = set(nearest[:max_nodes])
-    actions = {k: v for walk in walks for k, v in walk.actions.items() if k in kept}
-    artifacts = {k: v for walk in walks for k, v in walk.artifacts.items() if k in kept}
+    actions = {id_: state for walk in walks for id_, state in walk.actions.items()}
+    artifacts = {id_: state for walk in walks for id_, state in walk.artifacts.items()}
+    truncated = any(walk.truncated for walk in walks)
+    if len(actions) + len(artifacts) > max_nodes:
+        kept, truncated = _nearest(walks, max_nodes), True
+        actions = {id_: state for id_, state in actions.items() if id_ in kept}
+        artifacts = {id_: state for id_, state in artifacts.items() if id_ in kept}
     if types is not None:
         artifacts = {k: v for k, v in artifacts.items() if v.type in types or k in starts}
         actions = {k: v for k, v in actions.items() if k in starts or _touches(v, artifacts)}
-    truncated = len(nearest) > max_nodes or any(walk.truncated for walk in walks)
     inferred = sorted({edge for walk in walks for edge in walk.inferred}, key=_edge_order)
     return build(
         starts, direction, depth, actions.values(), artifacts.values(), inferred, truncated
     )
+
+
+def _nearest(walks: Sequence[_Walk], most: int) -> set[str]:
+    layers = sorted((layer for walk in walks for layer in walk.layers()), key=lambda at: at[0])
+    return set(list(dict.fromkeys(id_ for _, ids in layers for id_ in ids))[:most])
 
 
 class _Walk:

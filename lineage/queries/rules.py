@@ -1,4 +1,4 @@
-"""The rules applied when a graph is read, never when it is written (DESIGN §3).
+"""The rules applied when a graph is read, never when it is written (docs/architecture.md).
 
 What was reported stays as it was reported; what follows from it is worked out by each
 reader, so that a late report mends every graph by itself.
@@ -57,33 +57,44 @@ def readers(reader: Reader, artifacts: Iterable[ArtifactState]) -> set[Edge]:
 
 
 def copies(reader: Reader, artifacts: Collection[ArtifactState]) -> set[Edge]:
-    """One edge between each two artifacts that are one thing under two URIs."""
+    """Edges between artifacts that are one thing under several URIs.
+
+    Those of one digest are joined to the first of them: an edge for every pair would make
+    a thousand copies half a million edges.
+    """
     if not artifacts:
         return set()
-    digests: dict[str | None, list[ArtifactState]] = defaultdict(list)
-    named: dict[str, list[ArtifactState]] = defaultdict(list)
     # A store may leave out those it was asked about; they can be each other's copies too.
-    for other in (*artifacts, *reader.same_content(list(artifacts))):
-        digests[other.version].append(other)
-        for uri in (other.uri, *other.aliases):
-            named[uri].append(other)
-    out = set()
-    for one in artifacts:
-        near = [o for uri in (one.uri, *one.aliases) for o in named[uri]] + digests[one.version]
-        for other in near:
-            if _same(one, other):
-                out.add(Edge(min(one.id, other.id), max(one.id, other.id), "same content"))
+    everything = [*artifacts, *reader.same_content(list(artifacts))]
+    contents: dict[str, dict[str, str]] = defaultdict(dict)
+    named: dict[str, list[ArtifactState]] = defaultdict(list)
+    for one in everything:
+        if one.version is not None and is_digest(one.version):
+            contents[one.version][one.id] = one.uri
+        for alias in one.aliases:
+            named[alias].append(one)
+    out = {edge for copies in contents.values() for edge in _star(copies)}
+    for one in everything if named else ():
+        for other in named.get(one.uri, ()):
+            if _agree(one, other):
+                out.add(_same(one.id, other.id))
     return out
 
 
-def _same(a: ArtifactState, b: ArtifactState) -> bool:
-    if a.uri == b.uri:
-        return False
-    if is_digest(a.version) and a.version == b.version:
-        return True
-    # An alias names the thing, not a version of it: two that differ are two versions.
-    agree = a.version is None or b.version is None or a.version == b.version
-    return agree and (a.uri in b.aliases or b.uri in a.aliases)
+def _star(copies: Mapping[str, str]) -> Iterator[Edge]:
+    first = min(copies)
+    for id_, uri in copies.items():
+        if uri != copies[first]:
+            yield _same(first, id_)
+
+
+def _same(a: str, b: str) -> Edge:
+    return Edge(min(a, b), max(a, b), "same content")
+
+
+def _agree(a: ArtifactState, b: ArtifactState) -> bool:
+    """An alias names the thing, not a version of it: two that differ are two versions."""
+    return a.uri != b.uri and (a.version is None or b.version is None or a.version == b.version)
 
 
 def _inputs(
@@ -98,9 +109,8 @@ def _inputs(
 def _productions(reader: Reader, uris: Collection[str]) -> Productions:
     versions = {
         artifact.id: artifact.uri
-        for family in reader.families(sorted(uris)).values()
+        for family in reader.families(sorted(uris), versioned=True).values()
         for artifact in family
-        if artifact.version is not None
     }
     out: Productions = defaultdict(list)
     for artifact, producer in _producers(reader, versions):

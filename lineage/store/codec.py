@@ -71,7 +71,7 @@ def artifact_type(type_: str) -> pb.ArtifactType:
 def fill_execution(
     node: pb.Execution, state: ActionState, record: bytes, foreign: dict[str, pb.Value]
 ) -> None:
-    """Everything but the ids. The whole node: a put with an id replaces all of it (MLMD.md,
+    """Everything but the ids. The whole node: a put with an id replaces all of it (docs/mlmd.md,
     trap 6), so what others added (`foreign`) goes back in. `record` is the dumped state."""
     node.name = bounded_name(state.key)
     node.external_id = state.id

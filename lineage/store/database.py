@@ -1,6 +1,6 @@
 """The SQL side of the store: engines, and the indexes MLMD lacks.
 
-Only ever opened in a process that holds no MetadataStore (MLMD.md, trap 1).
+Only ever opened in a process that holds no MetadataStore (docs/mlmd.md, trap 1).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 from lineage.errors import StoreUnavailable
 
-# MLMD walks from an artifact or a node to its contexts without an index (MLMD.md, Speed).
+# MLMD walks from an artifact or a node to its contexts without an index (docs/mlmd.md, Speed).
 INDEXES = (
     ("lineage_event_artifact", "Event", "artifact_id, type, execution_id"),
     ("lineage_event_execution", "Event", "execution_id, type, artifact_id"),

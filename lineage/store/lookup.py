@@ -20,7 +20,7 @@ class Stored(NamedTuple):
     mlmd_id: int
     type_id: int
     record: bytes | None
-    """None: the node has our id but lost its record (MLMD.md, trap 6); the next report heals it."""
+    """None: the node has our id but lost its record (docs/mlmd.md, trap 6); the next report heals it."""
 
 
 class Lookup:

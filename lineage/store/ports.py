@@ -104,8 +104,11 @@ class Reader(Protocol):
         """For each artifact id, the actions that read (`in`) or wrote (`out`) it."""
         ...
 
-    def families(self, uris: Sequence[str]) -> Mapping[str, list[ArtifactState]]:
-        """For each canonical URI, every version of it."""
+    def families(
+        self, uris: Sequence[str], versioned: bool = False
+    ) -> Mapping[str, list[ArtifactState]]:
+        """For each canonical URI, every version of it; `versioned` leaves out the mention
+        without a version."""
         ...
 
     def same_content(self, artifacts: Sequence[ArtifactState]) -> list[ArtifactState]:

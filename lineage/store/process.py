@@ -1,7 +1,7 @@
 """The store process: the one MetadataStore of a server, behind MLMD's own gRPC service.
 
 Why a process of its own: ml-metadata holds the GIL through every call, aborts the process
-on some errors, and shares no file locks with Python's sqlite3 (MLMD.md, traps 1–5). Here
+on some errors, and shares no file locks with Python's sqlite3 (docs/mlmd.md, traps 1–5). Here
 none of that can hurt: request bytes are handed to the library unread, and `StoreProcess`
 (`lineage.store.supervisor`) starts it again when it dies.
 

@@ -26,7 +26,7 @@ _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode
 class StoreRefused(StoreError):
     """MLMD answered with an error: nothing of the call was written. `code` is gRPC's name.
 
-    MLMD's own message carries whole nodes (MLMD.md, trap 12), so it stays inside.
+    MLMD's own message carries whole nodes (docs/mlmd.md, trap 12), so it stays inside.
     """
 
     def __init__(self, code: str, private: str) -> None:
