@@ -9,6 +9,7 @@ Nothing here raises into the caller's work, and importing it loads no server lib
 """
 
 from controllers_hooks.act import Act
+from controllers_hooks.code import Code
 from controllers_hooks.hook import Hook
 from controllers_hooks.things import (
     Artifact,
@@ -25,6 +26,7 @@ from controllers_hooks.things import (
 __all__ = [
     "Act",
     "Artifact",
+    "Code",
     "Config",
     "Dataset",
     "Deployment",

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from controllers_hooks.things import plain
-from lineage.model import MAX_VALUE, Reference
+from controllers_hooks.things import plain, text_of
+from lineage.model import MAX_VALUE, Code, Reference
 
 Send = Callable[[dict[str, Any]], bool]
 current: ContextVar[Act | None] = ContextVar("lineage_act", default=None)
@@ -45,27 +45,31 @@ class Act:
     def params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> Self:
         """Parameters: text, numbers, booleans. Names that look like secrets are redacted."""
         self._mapping("params").update(
-            {str(k): plain(v) for k, v in {**(params or {}), **more}.items()}
+            {text_of(k): plain(v) for k, v in {**(params or {}), **more}.items()}
         )
         return self
 
     def links(self, links: Mapping[str, str] | None = None, /, **more: str) -> Self:
         """Addresses worth a click: a log, a rendered notebook, a pull request."""
         self._mapping("links").update(
-            {str(k): str(v) for k, v in {**(links or {}), **more}.items()}
+            {text_of(k): text_of(v) for k, v in {**(links or {}), **more}.items()}
         )
         return self
 
     def code(
         self,
-        repo: str | None = None,
+        repo: Code | str | None = None,
         commit: str | None = None,
         path: str | None = None,
         image: str | None = None,
         dirty: bool | None = None,
     ) -> Self:
-        """What runs: a commit of a repository, a path in it, the image it runs in."""
+        """What runs: a commit of a repository, a path in it, the image it runs in; or
+        `Code.detect()`, and what to say otherwise."""
         given = {"repo": repo, "commit": commit, "path": path, "image": image, "dirty": dirty}
+        if isinstance(repo, Code):
+            self._mapping("code").update(repo.model_dump(exclude_none=True))
+            del given["repo"]
         self._mapping("code").update({k: v for k, v in given.items() if v is not None})
         return self
 
@@ -89,7 +93,7 @@ class Act:
 
     def fail(self, error: str) -> Self:
         """It failed, though no exception will pass."""
-        self._record.update(state="failed", error=_bounded(error))
+        self._record.update(state="failed", error=_bounded(text_of(error)))
         return self
 
     def cancel(self) -> Self:
@@ -98,7 +102,7 @@ class Act:
         return self
 
     def report(self) -> bool:
-        """Send what is known now; False when it was lost. Entry and exit do so themselves."""
+        """Report what is known now; False when it was lost. Entry and exit do so themselves."""
         # Two reports never share a moment, even where the clock stood still or went back:
         # the later one must win.
         self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
@@ -116,20 +120,14 @@ class Act:
         self._end(error)
         self.report()
 
+    # A report is one write to a local file: no await would be cheaper than that.
     async def __aenter__(self) -> Self:
-        import asyncio
-
-        self._begin()
-        await asyncio.to_thread(self.report)
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        import asyncio
-
-        self._end(error)
-        await asyncio.to_thread(self.report)
+        self.__exit__(kind, error, _)
 
     def _begin(self) -> None:
         self._token = current.set(self)
@@ -137,7 +135,10 @@ class Act:
 
     def _end(self, error: BaseException | None) -> None:
         if self._token is not None:
-            current.reset(self._token)
+            try:
+                current.reset(self._token)
+            except ValueError:  # left in another context than entered, as generators can be
+                current.set(None)
             self._token = None
         started = self._record.get("started_at") or datetime.now(UTC)
         self._record["ended_at"] = max(datetime.now(UTC), started)
@@ -155,13 +156,13 @@ class Act:
 def _dumped(reference: Reference | str) -> dict[str, Any]:
     if isinstance(reference, Reference):
         return reference.model_dump(exclude_defaults=True)
-    return {"uri": str(reference)}
+    return {"uri": text_of(reference)}
 
 
 def _outcome(error: BaseException | None) -> tuple[str, str | None]:
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return "complete", None
-    text = _bounded(f"{type(error).__name__}: {error}")
+    text = _bounded(f"{type(error).__name__}: {text_of(error)}")
     # asyncio's CancelledError by name: a controller without asyncio should not load it.
     stopped = isinstance(error, (KeyboardInterrupt, GeneratorExit))
     if stopped or type(error).__name__ == "CancelledError":

@@ -1,38 +1,44 @@
-"""The hook a controller holds: makes acts, sends reports, swallows and counts what fails.
+"""The hook a controller holds: makes acts, checks reports, puts them into the outbox.
 
-Lineage never breaks a controller: whatever goes wrong here is logged and counted. Until
-there is a durable outbox, a report that no server took is lost.
+Lineage never breaks a controller: nothing of ours is raised, whatever goes wrong is logged
+and counted. A report is on disk when a call returns; `controllers_hooks.sender` delivers.
 """
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import logging
 import os
+import time
+import weakref
 from collections.abc import Callable, Mapping
 from functools import wraps
-from threading import Lock
-from typing import Any, ParamSpec, Self, TypeVar, cast
-from uuid import uuid4
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from pydantic import ValidationError
 
+from controllers_hooks import place
 from controllers_hooks.act import Act, current
-from lineage.client import Client
-from lineage.config import Settings
+from controllers_hooks.outbox import Outbox, Statistics
+from controllers_hooks.repair import sound
+from controllers_hooks.sender import Sender
 from lineage.errors import LineageError
-from lineage.model import Action, invalid
+from lineage.model import TERMINAL, Action, invalid
+
+if TYPE_CHECKING:
+    from lineage.client import Client
+    from lineage.config import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
+AT_EXIT = 5.0
 _log = logging.getLogger("lineage.hook")
 
 
 class Hook:
-    """Reports the acts of one controller. Safe to share between threads.
-
-    `failed` counts the reports that were lost.
-    """
+    """Reports the acts of one controller. Safe to share between threads, and to fork."""
 
     def __init__(
         self,
@@ -42,36 +48,54 @@ class Hook:
         cluster: str = "",
         url: str = "http://127.0.0.1:8080",
         token: str | None = None,
-        timeout: float = 2.0,
+        outbox: str | Path | None = None,
+        outbox_size: int = 256 * 2**20,
+        timeout: float = 30.0,
     ) -> None:
-        """`timeout`: seconds for each step of a request, so that a controller never hangs."""
-        self.failed = 0
-        self._controller = {"cluster": cluster, "namespace": namespace, "name": controller}
-        self._client = Client(url, token, timeout=timeout)
-        self._lock = Lock()
+        """`outbox`: the directory where reports wait, by default one of the controller's own
+        below the user's state; `outbox_size`: the most bytes in it. `timeout`: seconds the
+        sender waits for the server (the controller never does)."""
+        self._invalid = 0
         self._silent = False
-        self._misconfigured: LineageError | None = None
+        self._controller = {"cluster": cluster, "namespace": namespace, "name": controller}
+        directory = Path(outbox) if outbox else place.outbox(controller, namespace, cluster)
+        self._outbox = Outbox(directory, outbox_size)
+        self._outbox.deliver_with(
+            Sender(directory, lambda: _client(url, token, timeout), self._outbox.counts)
+        )
+        _hooks.add(self)
 
     @classmethod
     def from_env(cls, controller: str | None = None, **options: Any) -> Self:
-        """A hook from LINEAGE_CONTROLLER, LINEAGE_NAMESPACE, LINEAGE_CLUSTER, LINEAGE_URL and
-        LINEAGE_TOKEN; what is given here wins. A wrong setting is logged and makes every
-        report fail, but does not raise."""
-        timeout = options.pop("timeout", 2.0)
-        try:
-            settings, wrong = Settings.from_env(os.environ, controller=controller, **options), None
-        except LineageError as error:
-            settings, wrong = Settings(), error
-        hook = cls(
-            settings.controller,
-            namespace=settings.namespace,
-            cluster=settings.cluster,
+        """A hook from the LINEAGE_* settings (docs/settings.md); what is given here wins, and
+        what nobody gives is found out where it can be (docs/hooks.md). A wrong setting is
+        logged and left out; it does not raise."""
+        given = {name: options.pop(name) for name in ("timeout",) if name in options}
+        settings = _settings(controller=controller, **options)
+        return cls(
+            settings.controller or place.controller(os.environ),
+            namespace=settings.namespace or place.namespace(os.environ),
+            cluster=settings.cluster or place.cluster(os.environ),
             url=settings.url,
             token=settings.token or None,
-            timeout=timeout,
+            outbox=settings.outbox or None,
+            outbox_size=settings.outbox_size,
+            **given,
         )
-        hook._misconfigured = wrong
-        return hook
+
+    @property
+    def failed(self) -> int:
+        """Reports of this process that were lost: not valid, or no room (see `statistics`)."""
+        return self._invalid + self._outbox.counts.refused + self._outbox.counts.dropped
+
+    @property
+    def outbox(self) -> Path:
+        """The directory where reports wait."""
+        return self._outbox.directory
+
+    def statistics(self) -> Statistics:
+        """What became of the reports of this process, and how much waits."""
+        return self._outbox.statistics()
 
     @property
     def current(self) -> Act:
@@ -123,34 +147,44 @@ class Hook:
         """
         return self._send(action if isinstance(action, Action) else dict(action))
 
-    def close(self) -> None:
-        self._client.close()
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until the server has answered all that waits now; False if it has not by then."""
+        try:
+            return self._outbox.flush(timeout)
+        except Exception:
+            _log.warning("the outbox could not be flushed", exc_info=True)
+            return False
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Flush, and let go of the outbox; a later report opens it again."""
+        flushed = self.flush(timeout)
+        try:
+            self._outbox.close()
+        except OSError as error:
+            _log.warning("the outbox %s could not be closed: %s", self.outbox, error)
+        return flushed
 
     def _send(self, record: Action | dict[str, Any]) -> bool:
         try:
-            if self._misconfigured is not None:
-                raise self._misconfigured
             if not isinstance(record, Action):
                 record.setdefault("controller", self._controller)
-                record = _sound(record)
-            self._client.record(record)
+            action = sound(record)
+            payload = action.model_dump_json(exclude_defaults=True).encode()
+            return self._outbox.put(payload, action.state in TERMINAL)
         except Exception as error:  # whatever it is, it is not the controller's trouble
             self._lost(error)
             return False
-        self._silent = False
-        return True
 
     def _lost(self, error: Exception) -> None:
-        with self._lock:
-            self.failed += 1
-            first, self._silent = not self._silent, True
+        self._invalid += 1
+        first, self._silent = not self._silent, True
         reason = invalid(error) if isinstance(error, ValidationError) else error
-        # Once an outage: a server that is away for a day must not fill the log.
+        # A mistake repeated on every reconcile must not fill the log.
         level = logging.WARNING if first else logging.DEBUG
-        _log.log(level, "a report was lost (%d so far): %s", self.failed, reason)
+        _log.log(level, "a report was lost (%d so far): %s", self._invalid, reason)
 
     def _random_key(self, type: str) -> str:
-        return f"{self._controller['name']}/{type}/{uuid4().hex}"
+        return f"{self._controller['name']}/{type}/{os.urandom(16).hex()}"
 
     def _key_of(
         self, key: Callable[..., str] | str | None, args: Any, kwargs: Mapping[str, Any]
@@ -164,30 +198,40 @@ class Hook:
             return None
 
 
-def _sound(record: dict[str, Any]) -> Action:
-    """The record as an action; what cannot be recorded is left out of both (logged once).
+def _client(url: str, token: str | None, timeout: float) -> Client:
+    from lineage.client import Client
 
-    Raises:
-        ValidationError: what is wrong is something an action cannot be without.
-    """
+    return Client(url, token, timeout=timeout)
+
+
+def _settings(**given: Any) -> Settings:
+    """Those that can be read; a controller must start whatever they are."""
+    from lineage.config import Settings
+
     try:
-        return Action.model_validate(record)
-    except ValidationError as error:
-        for place in {e["loc"][:2] for e in error.errors()}:
-            _leave_out(record, *place)
-        for side in ("inputs", "outputs"):
-            record[side] = [r for r in record.get(side, ()) if r is not None]
-        action = Action.model_validate(record)
-        _log.warning("%s is recorded without a part of it: %s", action.key, invalid(error))
-        return action
+        return Settings.from_env(os.environ, **given)
+    except LineageError as error:
+        _log.error("a setting of the hook is left out: %s", error)
+    sound: dict[str, str] = {}
+    for name, value in os.environ.items():
+        try:
+            Settings.from_env({name: value})
+        except LineageError:
+            continue
+        sound[name] = value
+    try:
+        return Settings.from_env(sound, **given)
+    except LineageError as error:
+        _log.error("the options of the hook are left out: %s", error)
+        return Settings.from_env(sound)
 
 
-def _leave_out(record: dict[str, Any], name: int | str = "", part: int | str = "") -> None:
-    """Of inputs, params and the like the one entry, of anything else the whole field."""
-    whole = record.get(str(name))
-    if isinstance(whole, (list, tuple)) and isinstance(part, int):
-        record[str(name)] = [None if n == part else r for n, r in enumerate(whole)]
-    elif isinstance(whole, dict) and part in whole and name != "controller":
-        record[str(name)] = {k: v for k, v in whole.items() if k != part}
-    else:
-        record.pop(str(name), None)
+_hooks: weakref.WeakSet[Hook] = weakref.WeakSet()
+
+
+@atexit.register
+def _flush_all() -> None:
+    """A short job may be all that ever runs on this disk: give its reports a moment."""
+    deadline = time.monotonic() + AT_EXIT
+    for hook in list(_hooks):
+        hook.close(max(deadline - time.monotonic(), 0.0))

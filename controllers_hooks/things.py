@@ -41,7 +41,7 @@ class Kind(NamedTuple):
             "role": role,
             "name": name,
             "evidence": evidence,
-            "properties": {str(k): plain(v) for k, v in (properties or {}).items()},
+            "properties": {text_of(k): plain(v) for k, v in (properties or {}).items()},
             "aliases": tuple(aliases),
         }
         try:
@@ -54,13 +54,24 @@ class Kind(NamedTuple):
 
 def plain(value: Any) -> Any:
     """A value as the record can hold it: numbers of numpy too, anything else as its text."""
-    if hasattr(value, "item") and not hasattr(value, "__len__"):
-        value = value.item()
+    try:
+        if hasattr(value, "item") and not hasattr(value, "__len__"):
+            value = value.item()
+    except Exception:
+        return text_of(value)
     if isinstance(value, float) and value - value != 0:
         return str(value)  # NaN and infinities are no JSON
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return str(value)
-    return value if isinstance(value, (bool, int, float, str)) else str(value)
+    return value if isinstance(value, (bool, int, float, str)) else text_of(value)
+
+
+def text_of(value: Any) -> str:
+    """Its text; of an object whose `__str__` fails, its type's name."""
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 Artifact = Kind("Artifact")

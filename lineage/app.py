@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,6 +50,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         close = await run_in_threadpool(_open_store, app, settings)
+        # What is loaded now stays, and an answer of 10,000 nodes makes 300,000 objects that
+        # all go at once: collecting while they are made was a third of its time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 50)
         try:
             yield
         finally:

@@ -97,6 +97,11 @@ class Settings:
     cluster: str = _setting("", "Hook: the cluster of the controller.", _text)
     namespace: str = _setting("", "Hook: the namespace of the controller.", _text)
     controller: str = _setting("", "Hook: the name of the controller.", _text)
+    outbox: str = _setting("", "Hook: the directory where reports wait; see outbox.md.", _text)
+    outbox_size: int = _setting(256 * 2**20, "Hook: the most bytes that may wait.", _size)
+    repo: str = _setting("", "Hook: the repository the code is from.", _text)
+    commit: str = _setting("", "Hook: the commit the code is from.", _text)
+    image: str = _setting("", "Hook: the image the code runs in, best with its digest.", _text)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **overrides: Any) -> Self:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -201,7 +202,6 @@ class Action(_Model):
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NAIVE_EPOCH = datetime(1970, 1, 1)
 
 
 def microseconds(moment: datetime) -> int:
@@ -212,8 +212,15 @@ def microseconds(moment: datetime) -> int:
 def iso(micros: int) -> str:
     """`2020-07-23T17:45:27Z`, with a fraction only where there is one."""
     seconds, fraction = divmod(micros, 1_000_000)
-    text = (_NAIVE_EPOCH + timedelta(seconds=seconds)).isoformat()
+    days, seconds = divmod(seconds, 86_400)
+    minutes, seconds = divmod(seconds, 60)
+    text = f"{_date(days)}T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
     return text + (f".{fraction:06}".rstrip("0") if fraction else "") + "Z"
+
+
+@lru_cache(maxsize=4096)
+def _date(days: int) -> str:
+    return (_EPOCH + timedelta(days)).date().isoformat()
 
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")

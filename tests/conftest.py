@@ -101,3 +101,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield running
     if running.process.poll() is None:
         running.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _outboxes_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hooks keep their reports in a directory of this run, not in the state of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

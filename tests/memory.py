@@ -85,10 +85,10 @@ class MemoryReader:
         return {id_: key for id_, (_, key) in last.items()}
 
     def families(
-        self, uris: Sequence[str], versioned: bool = False
+        self, uris: Sequence[str], several: bool = False
     ) -> Mapping[str, list[ArtifactState]]:
-        found = [a for a in self._artifacts.values() if a.version is not None or not versioned]
-        return {uri: [a for a in found if a.uri == uri] for uri in uris}
+        found = {uri: [a for a in self._artifacts.values() if a.uri == uri] for uri in uris}
+        return {uri: all_ for uri, all_ in found.items() if len(all_) > 1 or not several}
 
     def same_content(self, artifacts: Sequence[ArtifactState]) -> list[ArtifactState]:
         return [

@@ -12,7 +12,7 @@ SURFACE = {
         "Trigger", "__version__",
     ],
     "controllers_hooks": [
-        "Act", "Artifact", "Config", "Dataset", "Deployment", "Hook", "Image", "Metrics",
+        "Act", "Artifact", "Code", "Config", "Dataset", "Deployment", "Hook", "Image", "Metrics",
         "Model", "Notebook", "PullRequest",
     ],
 }  # fmt: skip

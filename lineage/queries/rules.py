@@ -109,8 +109,9 @@ def _inputs(
 def _productions(reader: Reader, uris: Collection[str]) -> Productions:
     versions = {
         artifact.id: artifact.uri
-        for family in reader.families(sorted(uris), versioned=True).values()
+        for family in reader.families(sorted(uris), several=True).values()
         for artifact in family
+        if artifact.version is not None
     }
     out: Productions = defaultdict(list)
     for artifact, producer in _producers(reader, versions):

@@ -60,19 +60,25 @@ _INT32 = 2**31
 
 def execution_type(action_type: str) -> pb.ExecutionType:
     base = _EXECUTION_BASES.get(action_type, pb.ExecutionType.PROCESS)
-    return pb.ExecutionType(name=f"lineage.{action_type}", base_type=base)
+    return pb.ExecutionType(name=type_name("Execution", action_type), base_type=base)
 
 
 def artifact_type(type_: str) -> pb.ArtifactType:
-    name = f"system.{type_}" if type_ in _SHARED else f"lineage.{type_}"
+    name = type_name("Artifact", type_)
     return pb.ArtifactType(name=name, base_type=_ARTIFACT_BASES.get(type_))
 
 
+def type_name(kind: str, type_: str) -> str:
+    """What a type of ours is called in MLMD."""
+    return f"system.{type_}" if kind == "Artifact" and type_ in _SHARED else f"lineage.{type_}"
+
+
 def fill_execution(
-    node: pb.Execution, state: ActionState, record: bytes, foreign: dict[str, pb.Value]
+    node: pb.Execution, state: ActionState, record: bytes, foreign: dict[str, pb.Value], moved: bool
 ) -> None:
     """Everything but the ids. The whole node: a put with an id replaces all of it (docs/mlmd.md,
-    trap 6), so what others added (`foreign`) goes back in. `record` is the dumped state."""
+    trap 6), so what others added (`foreign`) goes back in. `record` is the dumped state.
+    `moved`: its type is no longer the one MLMD fixed when the node was made."""
     node.name = bounded_name(state.key)
     node.external_id = state.id
     node.last_known_state = STATES.get(state.get("state"), pb.Execution.UNKNOWN)
@@ -86,14 +92,19 @@ def fill_execution(
         properties[NAMESPACE].string_value = namespace
     if image := state.get("code.image"):
         properties["image"].string_value = image[:MAX_NAME]
-    properties[TYPE].string_value = state.get("type")
+    if moved:
+        properties[TYPE].string_value = state.get("type")
     properties[CONTROLLER].string_value = controller_path(cluster, namespace, controller)
     properties[STARTED].string_value = sortable(state.started)
     _pack(properties[RECORD].proto_value, record)
 
 
 def fill_artifact(
-    node: pb.Artifact, state: ArtifactState, record: bytes, foreign: dict[str, pb.Value]
+    node: pb.Artifact,
+    state: ArtifactState,
+    record: bytes,
+    foreign: dict[str, pb.Value],
+    moved: bool,
 ) -> None:
     """Everything but the ids; scalar properties also flat, as KFP keeps metric values."""
     node.uri = state.uri
@@ -105,8 +116,10 @@ def fill_artifact(
     for name, scalar in state.properties.items():
         if name != "display_name" and not name.startswith("lineage."):
             _put(properties[name], scalar)
-    properties["display_name"].string_value = state.name or state.uri[-MAX_NAME:]
-    properties[TYPE].string_value = state.type
+    if state.name:
+        properties["display_name"].string_value = state.name
+    if moved:
+        properties[TYPE].string_value = state.type
     if state.version:
         properties[VERSION].string_value = state.version
     for index, alias in enumerate(sorted(state.aliases)):

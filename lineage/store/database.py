@@ -22,6 +22,9 @@ INDEXES = (
 )
 CACHE_KIB = 8192
 
+IDS = "(SELECT value FROM json_each(:ids))"
+"""A list as one JSON parameter: however long it is, the statement is compiled once."""
+
 
 def read_engine(path: str) -> Engine:
     """A pool of read-only connections to a SQLite file that exists already."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Engine, text
 
 from lineage.store import codec
+from lineage.store.database import IDS
 
 Kind = Literal["Execution", "Artifact"]
 
@@ -49,7 +50,6 @@ class Lookup:
     def _rows(self, sql: Any, ids: Sequence[Any], **more: Any) -> Sequence[Any]:
         if not ids:
             return ()
-        # The ids travel as one JSON parameter, so the statement is compiled once.
         return self._connection().execute(sql, {"ids": json.dumps(ids), **more}).all()
 
     def _connection(self) -> Connection:
@@ -60,15 +60,12 @@ class Lookup:
         return connection
 
 
-_IDS = "(SELECT value FROM json_each(:ids))"
-
-
 def _stored(kind: str) -> Any:
     return text(f"""
         SELECT n.external_id, n.id, n.type_id, p.proto_value FROM {kind} n
         LEFT JOIN {kind}Property p ON p.{kind.lower()}_id = n.id
           AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
-        WHERE n.external_id IN {_IDS}
+        WHERE n.external_id IN {IDS}
         """)
 
 
@@ -76,12 +73,12 @@ def _properties(kind: str) -> Any:
     return text(f"""
         SELECT {kind.lower()}_id, name, int_value, double_value, string_value, proto_value,
           bool_value
-        FROM {kind}Property WHERE is_custom_property = 1 AND {kind.lower()}_id IN {_IDS}
+        FROM {kind}Property WHERE is_custom_property = 1 AND {kind.lower()}_id IN {IDS}
         """)
 
 
 _STORED = {kind: _stored(kind) for kind in ("Execution", "Artifact")}
 _PROPERTIES = {kind: _properties(kind) for kind in ("Execution", "Artifact")}
 _ATTRIBUTED = text(
-    f"SELECT artifact_id FROM Attribution WHERE context_id = :context AND artifact_id IN {_IDS}"
+    f"SELECT artifact_id FROM Attribution WHERE context_id = :context AND artifact_id IN {IDS}"
 )

@@ -105,10 +105,9 @@ class Reader(Protocol):
         ...
 
     def families(
-        self, uris: Sequence[str], versioned: bool = False
+        self, uris: Sequence[str], several: bool = False
     ) -> Mapping[str, list[ArtifactState]]:
-        """For each canonical URI, every version of it; `versioned` leaves out the mention
-        without a version."""
+        """For each canonical URI, every version of it; `several` leaves out families of one."""
         ...
 
     def same_content(self, artifacts: Sequence[ArtifactState]) -> list[ArtifactState]:

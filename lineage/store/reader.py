@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy import Connection, Engine, text
 
 from lineage.errors import BadRequest
 from lineage.graph import Direction
 from lineage.identity import is_digest
 from lineage.merge import ActionState, ArtifactState, load_action, load_artifact
 from lineage.store import codec
+from lineage.store.database import IDS
 from lineage.store.ports import (
     ActionFilter,
     ArtifactFilter,
@@ -28,24 +29,34 @@ from lineage.store.ports import (
     Page,
 )
 
-CHUNK = 900
-"""Ids in one IN list: under SQLite's 999 bound parameters of old builds."""
 WALK = 500
+NEAR = 1000
+"""Actions whose artifacts count as equally near when a walk is cut."""
+SEEDS = 400
+"""Actions a recursive query starts from; SQLite bounds the terms of a compound SELECT."""
 
 _INS = ", ".join(str(int(t)) for t in codec.INPUTS)
 _OUTS = ", ".join(str(int(t)) for t in codec.OUTPUTS)
 _SIDES = {"in": _INS, "out": _OUTS}
-_RECORD = f"name = '{codec.RECORD}' AND is_custom_property = 1"
 
 _ACTIONS = f"""
-SELECT n.id, n.external_id, p.proto_value AS record FROM Execution n
-JOIN ExecutionProperty p ON p.execution_id = n.id AND p.{_RECORD.replace("AND is", "AND p.is")}
+SELECT n.external_id, p.proto_value FROM Execution n
+JOIN ExecutionProperty p ON p.execution_id = n.id AND p.name = '{codec.RECORD}'
+  AND p.is_custom_property = 1
 """
 _ARTIFACTS = f"""
-SELECT n.id, n.external_id, p.proto_value AS record FROM Artifact n
-JOIN ArtifactProperty p ON p.artifact_id = n.id AND p.{_RECORD.replace("AND is", "AND p.is")}
+SELECT n.external_id, p.proto_value FROM Artifact n
+JOIN ArtifactProperty p ON p.artifact_id = n.id AND p.name = '{codec.RECORD}'
+  AND p.is_custom_property = 1
 """
-
+# By MLMD's ids, in one look-up a node: the record says who it is.
+_RECORDS = {
+    kind: f"""
+    SELECT '', proto_value FROM {kind}Property
+    WHERE {kind.lower()}_id IN {IDS} AND name = '{codec.RECORD}' AND is_custom_property = 1
+    """
+    for kind in ("Execution", "Artifact")
+}
 _VERSIONED = f"""JOIN ArtifactProperty v ON v.artifact_id = n.id
   AND v.name = '{codec.VERSION}' AND v.is_custom_property = 1"""
 
@@ -81,13 +92,13 @@ class SqlReader:
 
     def actions_by_id(self, ids: Sequence[str]) -> dict[str, ActionState]:
         with self._engine.connect() as db:
-            rows = _chunked(db, _ACTIONS + "WHERE n.external_id IN :ids", ids)
-            return {row[1]: _action(row) for row in rows}
+            rows = _rows(db, _ACTIONS + f"WHERE n.external_id IN {IDS}", ids)
+            return {row[0]: _action(row) for row in rows}
 
     def artifacts_by_id(self, ids: Sequence[str]) -> dict[str, ArtifactState]:
         with self._engine.connect() as db:
-            rows = _chunked(db, _ARTIFACTS + "WHERE n.external_id IN :ids", ids)
-            return {row[1]: _artifact(row) for row in rows}
+            rows = _rows(db, _ARTIFACTS + f"WHERE n.external_id IN {IDS}", ids)
+            return {row[0]: _artifact(row) for row in rows}
 
     # -- lists ----------------------------------------------------------------------
 
@@ -102,7 +113,7 @@ class SqlReader:
             values |= {"moment": moment, "last": last}
         # Driven by the index on (name, is_custom_property, string_value), newest first.
         sql = f"""
-        SELECT n.id, n.external_id, p.proto_value, s.string_value FROM ExecutionProperty s
+        SELECT n.external_id, p.proto_value, n.id, s.string_value FROM ExecutionProperty s
         JOIN Execution n ON n.id = s.execution_id
         JOIN ExecutionProperty p ON p.execution_id = n.id AND p.name = '{codec.RECORD}'
           AND p.is_custom_property = 1
@@ -112,7 +123,7 @@ class SqlReader:
         """
         with self._engine.connect() as db:
             rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
-        next_ = _encode(rows[limit - 1][3], rows[limit - 1][0]) if len(rows) > limit else None
+        next_ = _encode(rows[limit - 1][3], rows[limit - 1][2]) if len(rows) > limit else None
         return Page([_action(row) for row in rows[:limit]], next_)
 
     def artifacts(
@@ -120,8 +131,8 @@ class SqlReader:
     ) -> Page[ArtifactState]:
         where, values = ["1 = 1"], dict[str, Any]()
         if filter.type is not None:
-            where.append(_has("artifact", codec.TYPE, ":type"))
-            values["type"] = filter.type
+            where.append(_of_type("Artifact"))
+            values |= {"type": filter.type, "mlmd_type": codec.type_name("Artifact", filter.type)}
         if filter.uri is not None:
             where.append("n.uri = :uri")
             values["uri"] = filter.uri
@@ -132,10 +143,12 @@ class SqlReader:
         if cursor is not None:
             where.append("n.id < :last")
             (values["last"],) = _decode(cursor, (int,))
-        sql = f"{_ARTIFACTS} WHERE {' AND '.join(where)} ORDER BY n.id DESC LIMIT :limit"
+        # The id is wanted as well, for the cursor.
+        select = _ARTIFACTS.replace("p.proto_value", "p.proto_value, n.id", 1)
+        sql = f"{select} WHERE {' AND '.join(where)} ORDER BY n.id DESC LIMIT :limit"
         with self._engine.connect() as db:
             rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
-        next_ = _encode(rows[limit - 1][0]) if len(rows) > limit else None
+        next_ = _encode(rows[limit - 1][2]) if len(rows) > limit else None
         return Page([_artifact(row) for row in rows[:limit]], next_)
 
     def controllers(self, cursor: str | None, limit: int) -> Page[ControllerCount]:
@@ -162,11 +175,11 @@ class SqlReader:
         JOIN Event v ON v.artifact_id = a.id AND v.type IN ({_SIDES[side]})
         JOIN ExecutionProperty p ON p.execution_id = v.execution_id
           AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
-        WHERE a.external_id IN :ids
+        WHERE a.external_id IN {IDS}
         """
         out: dict[str, list[ActionState]] = {id_: [] for id_ in artifacts}
         with self._engine.connect() as db:
-            for id_, record in _chunked(db, sql, artifacts):
+            for id_, record in _rows(db, sql, artifacts):
                 out[id_].append(load_action(codec.unpack(record)))
         return out
 
@@ -176,39 +189,43 @@ class SqlReader:
         JOIN Event v ON v.artifact_id = a.id
         JOIN ExecutionProperty p ON p.execution_id = v.execution_id
           AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
-        WHERE a.external_id IN :ids
+        WHERE a.external_id IN {IDS}
         """
         last: dict[str, tuple[int, str]] = {}
         with self._engine.connect() as db:
-            for id_, record in _chunked(db, sql, artifacts):
+            for id_, record in _rows(db, sql, artifacts):
                 state = load_action(codec.unpack(record))
                 last[id_] = max(last.get(id_, (-1, "")), (state.clock, state.key))
         return {id_: key for id_, (_, key) in last.items()}
 
     def families(
-        self, uris: Sequence[str], versioned: bool = False
+        self, uris: Sequence[str], several: bool = False
     ) -> Mapping[str, list[ArtifactState]]:
-        sql = f"{_ARTIFACTS} {_VERSIONED if versioned else ''} WHERE n.uri IN :ids"
-        out: dict[str, list[ArtifactState]] = {uri: [] for uri in uris}
         with self._engine.connect() as db:
-            for row in _chunked(db, sql, uris):
+            if several:
+                sql = (
+                    f"SELECT uri FROM Artifact WHERE uri IN {IDS} GROUP BY uri HAVING COUNT(*) > 1"
+                )
+                uris = [row[0] for row in _rows(db, sql, uris)]
+            out: dict[str, list[ArtifactState]] = {uri: [] for uri in uris}
+            for row in _rows(db, _ARTIFACTS + f"WHERE n.uri IN {IDS}", uris):
                 state = _artifact(row)
                 out[state.uri].append(state)
         return out
 
     def same_content(self, artifacts: Sequence[ArtifactState]) -> list[ArtifactState]:
         digests = sorted({a.version for a in artifacts if a.version and is_digest(a.version)})
-        sql = f"{_ARTIFACTS} {_VERSIONED} WHERE v.string_value IN :ids"
+        sql = f"{_ARTIFACTS} {_VERSIONED} WHERE v.string_value IN {IDS}"
         declared = f"""{_ARTIFACTS} JOIN ArtifactProperty v ON v.artifact_id = n.id
           AND v.name >= '{codec.ALIAS}' AND v.name < '{codec.ALIAS}~' AND v.is_custom_property = 1
-        WHERE v.string_value IN :ids"""
+        WHERE v.string_value IN {IDS}"""
         known = {a.id for a in artifacts}
         aliases = sorted({alias for a in artifacts for alias in a.aliases})
         found: dict[str, ArtifactState] = {}
         with self._engine.connect() as db:
-            rows = [*_chunked(db, sql, digests)]
-            rows += _chunked(db, _ARTIFACTS + "WHERE n.uri IN :ids", aliases)
-            rows += _chunked(db, declared, sorted({a.uri for a in artifacts}))
+            rows = [*_rows(db, sql, digests)]
+            rows += _rows(db, _ARTIFACTS + f"WHERE n.uri IN {IDS}", aliases)
+            rows += _rows(db, declared, sorted({a.uri for a in artifacts}))
         for row in rows:
             state = _artifact(row)
             if state.id not in known:
@@ -227,9 +244,9 @@ class SqlReader:
         """
         with self._engine.connect() as db:
             uris = [row[0] for row in db.execute(text(sql))]
-            kinds = _kinds(db, uris)
-        part = [u for u in uris if kinds.get(u) == "Deployment" and _in_namespace(u, namespace)]
-        return part[:limit]
+            deployments = _deployments(db, uris)
+        found = [u for u in uris if u in deployments and _in_namespace(u, namespace)]
+        return found[:limit]
 
     # -- walks ----------------------------------------------------------------------
 
@@ -239,8 +256,8 @@ class SqlReader:
         with self._engine.connect() as db:
             found = Found()
             for kind, into in (("Execution", found.actions), ("Artifact", found.artifacts)):
-                sql = f"SELECT id FROM {kind} WHERE external_id IN :ids"
-                into |= dict.fromkeys(row[0] for row in _chunked(db, sql, starts))
+                sql = f"SELECT id FROM {kind} WHERE external_id IN {IDS}"
+                into |= dict.fromkeys(row[0] for row in _rows(db, sql, starts))
             ways = [w for w in ("upstream", "downstream") if direction in (w, "both")]
             parts = [_reach(db, way, found, depth, max_nodes) for way in ways]
             for part in parts:
@@ -253,41 +270,38 @@ class SqlReader:
         with self._engine.connect() as db:
             ids = [row[0] for row in db.execute(text("SELECT id FROM Execution ORDER BY name"))]
             for start in range(0, len(ids), WALK):
-                rows = _chunked(db, _ACTIONS + "WHERE n.id IN :ids", ids[start : start + WALK])
+                rows = _rows(db, _RECORDS["Execution"], ids[start : start + WALK])
                 states = sorted((_action(r) for r in rows), key=lambda s: s.key)
                 touched = sorted({edge.artifact for state in states for edge in state.edges})
-                found = _chunked(db, _ARTIFACTS + "WHERE n.external_id IN :ids", touched)
-                yield states, {r[1]: _artifact(r) for r in found}
+                found = _rows(db, _ARTIFACTS + f"WHERE n.external_id IN {IDS}", touched)
+                yield states, {r[0]: _artifact(r) for r in found}
 
 
 def _action(row: Any) -> ActionState:
-    return load_action(codec.unpack(row[2]), row[1])
+    return load_action(codec.unpack(row[1]), row[0])
 
 
 def _artifact(row: Any) -> ArtifactState:
-    return load_artifact(codec.unpack(row[2]), row[1])
+    return load_artifact(codec.unpack(row[1]), row[0])
 
 
-def _chunked(db: Connection, sql: str, ids: Iterable[Any]) -> Iterator[Any]:
+def _rows(db: Connection, sql: str, ids: Iterable[Any], **more: Any) -> Sequence[Any]:
     ids = list(ids)
-    statement = text(sql).bindparams(bindparam("ids", expanding=True))
-    for start in range(0, len(ids), CHUNK):
-        yield from db.execute(statement, {"ids": ids[start : start + CHUNK]})
+    return db.execute(text(sql), {"ids": json.dumps(ids), **more}).all() if ids else ()
 
 
 def _reach(db: Connection, way: str, starts: Found, depth: int | None, most: int) -> Found:
     near, far = _HOP[way]
     if depth is not None:
         return _levels(db, starts, near, far, depth, most)
-    sql = f"SELECT execution_id FROM Event WHERE artifact_id IN :ids AND type IN ({far})"
-    first = starts.actions | dict.fromkeys(r[0] for r in _chunked(db, sql, starts.artifacts))
+    sql = f"SELECT execution_id FROM Event WHERE artifact_id IN {IDS} AND type IN ({far})"
+    first = starts.actions | dict.fromkeys(r[0] for r in _rows(db, sql, starts.artifacts))
     found = _recursive(db, first, near, far, most)
-    sql = f"SELECT execution_id, artifact_id FROM Event WHERE execution_id IN :ids AND type IN ({near})"
-    touched: dict[int, list[int]] = {}
-    for action, artifact in _chunked(db, sql, found.actions):
-        touched.setdefault(action, []).append(artifact)
-    for action in found.actions:
-        found.artifacts |= dict.fromkeys(touched.get(action, ()))
+    sql = f"SELECT DISTINCT artifact_id FROM Event WHERE execution_id IN {IDS} AND type IN ({near})"
+    nearest = list(found.actions)
+    for begin in range(0, len(nearest), NEAR):
+        rows = _rows(db, sql, nearest[begin : begin + NEAR])
+        found.artifacts |= dict.fromkeys(row[0] for row in rows)
     return found
 
 
@@ -295,8 +309,8 @@ def _recursive(db: Connection, starts: dict[int, None], near: str, far: str, mos
     """SQLite's queue is first in, first out: what a limit leaves is what lies nearest."""
     found: dict[int, None] = {}
     ids = list(starts)
-    for begin in range(0, len(ids), CHUNK // 2):
-        seeds = " UNION ALL ".join(f"SELECT {int(id_)}" for id_ in ids[begin : begin + CHUNK // 2])
+    for begin in range(0, len(ids), SEEDS):
+        seeds = " UNION ALL ".join(f"SELECT {int(id_)}" for id_ in ids[begin : begin + SEEDS])
         sql = f"""
         WITH RECURSIVE walk(id) AS (
           {seeds}
@@ -316,11 +330,11 @@ def _levels(db: Connection, starts: Found, near: str, far: str, depth: int, most
     once for every depth it can be reached at."""
     found = Found(dict(starts.actions), dict(starts.artifacts))
     actions, artifacts = found.actions, found.artifacts
-    to_artifacts = f"SELECT artifact_id FROM Event WHERE execution_id IN :ids AND type IN ({near})"
-    to_actions = f"SELECT execution_id FROM Event WHERE artifact_id IN :ids AND type IN ({far})"
+    to_artifacts = f"SELECT artifact_id FROM Event WHERE execution_id IN {IDS} AND type IN ({near})"
+    to_actions = f"SELECT execution_id FROM Event WHERE artifact_id IN {IDS} AND type IN ({far})"
     for _ in range(depth):
-        next_artifacts = dict.fromkeys(r[0] for r in _chunked(db, to_artifacts, actions))
-        next_actions = dict.fromkeys(r[0] for r in _chunked(db, to_actions, artifacts))
+        next_artifacts = dict.fromkeys(r[0] for r in _rows(db, to_artifacts, actions))
+        next_actions = dict.fromkeys(r[0] for r in _rows(db, to_actions, artifacts))
         artifacts = {id_: None for id_ in next_artifacts if id_ not in found.artifacts}
         actions = {id_: None for id_ in next_actions if id_ not in found.actions}
         found.actions |= actions
@@ -341,19 +355,16 @@ def _loaded(db: Connection, found: Found, most: int) -> Closure:
         room = max(most - len(actions), most // 2, 1)
         artifacts = artifacts[:room]
         actions = actions[: most - len(artifacts)]
-    states = [_action(r) for r in _chunked(db, _ACTIONS + "WHERE n.id IN :ids", actions)]
-    things = [_artifact(r) for r in _chunked(db, _ARTIFACTS + "WHERE n.id IN :ids", artifacts)]
+    states = [_action(row) for row in _rows(db, _RECORDS["Execution"], actions)]
+    things = [_artifact(row) for row in _rows(db, _RECORDS["Artifact"], artifacts)]
     return Closure(states, things, found.truncated or cut)
 
 
-def _kinds(db: Connection, uris: list[str]) -> dict[str, str]:
-    """A slot's kind of artifact: Deployment, if any version of it is called that."""
-    sql = f"""
-    SELECT DISTINCT n.uri FROM Artifact n JOIN ArtifactProperty t ON t.artifact_id = n.id
-      AND t.name = '{codec.TYPE}' AND t.is_custom_property = 1 AND t.string_value = 'Deployment'
-    WHERE n.uri IN :ids
-    """
-    return {r[0]: "Deployment" for r in _chunked(db, sql, uris)}
+def _deployments(db: Connection, uris: list[str]) -> set[str]:
+    """Those of which any version is called a Deployment."""
+    sql = f"SELECT DISTINCT n.uri FROM Artifact n WHERE n.uri IN {IDS} AND {_of_type('Artifact')}"
+    named = {"type": "Deployment", "mlmd_type": codec.type_name("Artifact", "Deployment")}
+    return {row[0] for row in _rows(db, sql, uris, **named)}
 
 
 def _in_namespace(uri: str, namespace: str | None) -> bool:
@@ -364,11 +375,12 @@ def _in_namespace(uri: str, namespace: str | None) -> bool:
 def _action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
     where: list[str] = []
     values: dict[str, Any] = {}
-    for name, wanted in ((codec.TYPE, filter.type), (codec.NAMESPACE, filter.namespace)):
-        if wanted is not None:
-            parameter = name.replace(".", "_")
-            where.append(_has("execution", name, f":{parameter}"))
-            values[parameter] = wanted
+    if filter.type is not None:
+        where.append(_of_type("Execution"))
+        values |= {"type": filter.type, "mlmd_type": codec.type_name("Execution", filter.type)}
+    if filter.namespace is not None:
+        where.append(_has("execution", codec.NAMESPACE, ":namespace"))
+        values["namespace"] = filter.namespace
     if filter.controller is not None:
         where.append(_has("execution", "task_name", ":controller"))
         values["controller"] = filter.controller
@@ -385,6 +397,18 @@ def _action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
         where.append(f"(LOWER(n.name) LIKE :q ESCAPE '!' OR {_like('execution', 'display_name')})")
         values["q"] = _pattern(filter.q)
     return where, values
+
+
+def _of_type(kind: str) -> str:
+    """The type now: MLMD's, unless a later report moved the node to another."""
+    moved = (
+        f"SELECT 1 FROM {kind}Property x WHERE x.{kind.lower()}_id = n.id"
+        f" AND x.name = '{codec.TYPE}' AND x.is_custom_property = 1"
+    )
+    return (
+        f"((n.type_id IN (SELECT id FROM Type WHERE name = :mlmd_type) AND NOT EXISTS ({moved}))"
+        f" OR EXISTS ({moved} AND x.string_value = :type))"
+    )
 
 
 def _has(kind: str, name: str, parameter: str) -> str:

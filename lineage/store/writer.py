@@ -12,6 +12,7 @@ makes that harmless. Only after `PATIENCE` seconds are the reports given back wi
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import queue
 import threading
@@ -27,6 +28,7 @@ from lineage.errors import LineageError, StoreUnavailable
 from lineage.identity import action_id
 from lineage.model import Action
 from lineage.store import codec
+from lineage.store.intake import GROUP, Done, Intake, Ticket
 from lineage.store.lookup import Kind, Lookup
 from lineage.store.mlmd import Mlmd
 from lineage.store.plan import Batch, Node, Plan, Planner, foreign_values
@@ -35,23 +37,11 @@ from lineage.store.supervisor import StoreProcess, StoreRefused
 
 log = logging.getLogger("lineage.store")
 
-GROUP = 1000
-"""Reports in one group at most."""
-QUEUE = 50_000
-"""Reports waiting at most; more are refused as unavailable, so memory stays bounded."""
 PATIENCE = 30.0
-
-Done = Callable[[list[Verdict]], None]
-
-
-class _Ticket(NamedTuple):
-    actions: Sequence[Action]
-    done: Done
-    loop: asyncio.AbstractEventLoop | None
 
 
 class _Group(NamedTuple):
-    tickets: list[_Ticket]
+    tickets: list[Ticket]
     actions: list[Action]
     plan: Plan
     generation: int
@@ -65,9 +55,8 @@ class Writer:
         self._lookup = lookup
         self._planner = Planner(lookup)
         self._mlmd = Mlmd(store)
-        self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
-        self._waiting = 0
-        self._plans: queue.Queue[_Group | None] = queue.Queue(maxsize=1)
+        self._intake = Intake()
+        self._plans: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._in_flight: list[_Group] = []
         self._lock = threading.Lock()  # planning against recovery
         self._generation = 0
@@ -80,72 +69,44 @@ class Writer:
 
     def submit(self, actions: Sequence[Action]) -> Future[list[Verdict]]:
         future: Future[list[Verdict]] = Future()
-        self._put(_Ticket(actions, future.set_result, None))
+        self._intake.put(Ticket(actions, future.set_result, None))
         return future
 
     async def record(self, actions: Sequence[Action]) -> list[Verdict]:
         """`submit` for an event loop, which is woken once a group and not once a report."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[Verdict]] = loop.create_future()
-
-        def done(verdicts: list[Verdict]) -> None:
-            if not future.done():  # the client may have gone
-                future.set_result(verdicts)
-
-        self._put(_Ticket(actions, done, loop))
-        return await future
+        futures = []
+        for start in range(0, len(actions), GROUP):
+            future: asyncio.Future[list[Verdict]] = loop.create_future()
+            done = functools.partial(_settle, future)
+            self._intake.put(Ticket(actions[start : start + GROUP], done, loop))
+            futures.append(future)
+        return [verdict for future in futures for verdict in await future]
 
     def close(self) -> None:
         """Commit what is queued, then end the threads."""
-        self._queue.put(None)
+        self._intake.close()
         for thread in self._threads:
             thread.join()
 
     @property
     def depth(self) -> int:
         """Reports queued and not yet planned."""
-        return self._waiting
-
-    def _put(self, ticket: _Ticket) -> None:
-        if self._waiting + len(ticket.actions) > QUEUE:
-            raise StoreUnavailable(f"{QUEUE} reports are waiting already; try again shortly")
-        self._waiting += len(ticket.actions)
-        self._queue.put(ticket)
+        return self._intake.depth
 
     # -- planner thread -------------------------------------------------------------
 
     def _plan_all(self) -> None:
-        while True:
-            tickets = self._take()
-            if tickets:
-                actions = [action for ticket in tickets for action in ticket.actions]
-                self._waiting -= len(actions)
-                group = self._plan(tickets, actions)
-                if group is not None:
-                    self._plans.put(group)
+        while tickets := self._intake.take():
+            actions = [action for ticket in tickets for action in ticket.actions]
+            group = self._plan(tickets, actions)
+            if group is not None:
+                self._plans.put(group)
             else:
-                self._plans.put(None)
-                return
+                self._intake.finished()
+        self._plans.put(None)
 
-    def _take(self) -> list[_Ticket]:
-        """Everything queued, up to a group; empty = closing."""
-        ticket = self._queue.get()
-        tickets: list[_Ticket] = []
-        size = 0
-        while ticket is not None:
-            tickets.append(ticket)
-            size += len(ticket.actions)
-            if size >= GROUP:
-                return tickets
-            try:
-                ticket = self._queue.get_nowait()
-            except queue.Empty:
-                return tickets
-        if tickets:
-            self._queue.put(None)
-        return tickets
-
-    def _plan(self, tickets: list[_Ticket], actions: list[Action]) -> _Group | None:
+    def _plan(self, tickets: list[Ticket], actions: list[Action]) -> _Group | None:
         with self._lock:
             generation = self._generation
             pending = [group.plan.nodes for group in self._in_flight]
@@ -172,6 +133,7 @@ class Writer:
                 verdicts = [_failed(action, _safe(error)) for action in group.actions]
             with self._lock:
                 self._in_flight.remove(group)
+            self._intake.finished()
             _tell(group.tickets, verdicts)
 
     def _commit_group(self, group: _Group) -> list[Verdict]:
@@ -232,16 +194,18 @@ class Writer:
     ) -> None:
         foreign = self._foreign("Execution", batch.actions)
         for node in batch.actions:
-            if node.ident.type_id is None:
-                node.ident.type_id = self._mlmd.execution_type(node.state.get("type"))
-            execution = request.executions.add(id=node.ident.mlmd_id, type_id=node.ident.type_id)
-            codec.fill_execution(execution, node.state, node.record, foreign(node))
+            type_id = self._mlmd.execution_type(node.state.get("type"))
+            ident = node.ident.typed(type_id)
+            execution = request.executions.add(id=ident.mlmd_id, type_id=ident.type_id)
+            moved = ident.type_id != type_id
+            codec.fill_execution(execution, node.state, node.record, foreign(node), moved)
         foreign = self._foreign("Artifact", artifacts)
         for node in artifacts:
-            if node.ident.type_id is None:
-                node.ident.type_id = self._mlmd.artifact_type(node.state.type)
-            artifact = request.artifacts.add(id=node.ident.mlmd_id, type_id=node.ident.type_id)
-            codec.fill_artifact(artifact, node.state, node.record, foreign(node))
+            type_id = self._mlmd.artifact_type(node.state.type)
+            ident = node.ident.typed(type_id)
+            artifact = request.artifacts.add(id=ident.mlmd_id, type_id=ident.type_id)
+            moved = ident.type_id != type_id
+            codec.fill_artifact(artifact, node.state, node.record, foreign(node), moved)
         places = {node.state.id: index for index, node in enumerate(artifacts)}
         for index, number, edge, target in batch.events:
             out = request.event_edges.add(execution_index=index)
@@ -272,6 +236,11 @@ class Writer:
         return of
 
 
+def _settle(future: asyncio.Future[list[Verdict]], verdicts: list[Verdict]) -> None:
+    if not future.done():  # the client may have gone
+        future.set_result(verdicts)
+
+
 def _verdicts(actions: Sequence[Action], plan: Plan) -> list[Verdict]:
     pairs = zip(actions, plan.outcomes, strict=True)
     return [Verdict(action_id(action.key), outcome) for action, outcome in pairs]
@@ -288,7 +257,7 @@ def _safe(error: Exception) -> LineageError:
     return StoreUnavailable("the store failed; nothing is known to be recorded, so send it again")
 
 
-def _tell(tickets: Sequence[_Ticket], verdicts: list[Verdict]) -> None:
+def _tell(tickets: Sequence[Ticket], verdicts: list[Verdict]) -> None:
     loops: dict[asyncio.AbstractEventLoop, list[tuple[Done, list[Verdict]]]] = {}
     start = 0
     for ticket in tickets:
