@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -34,12 +34,12 @@ class Act:
 
     def reads(self, *references: Reference | str) -> Self:
         """Inputs. A bare URI stands for an artifact of no special type."""
-        self._record["inputs"] += map(_dumped, references)
+        self._record["inputs"] += map(dumped, references)
         return self
 
     def writes(self, *references: Reference | str) -> Self:
         """Outputs. A bare URI stands for an artifact of no special type."""
-        self._record["outputs"] += map(_dumped, references)
+        self._record["outputs"] += map(dumped, references)
         return self
 
     def params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> Self:
@@ -79,6 +79,18 @@ class Act:
         """Why the controller acts: what it wanted, what it saw."""
         given = {"wanted": wanted, "observed": observed, "reason": reason}
         self._mapping("trigger").update({k: v for k, v in given.items() if v is not None})
+        return self
+
+    def adds(
+        self,
+        inputs: Iterable[Mapping[str, Any]] = (),
+        outputs: Iterable[Mapping[str, Any]] = (),
+        code: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Inputs, outputs and code as on the wire."""
+        self._record["inputs"] += map(dict, inputs)
+        self._record["outputs"] += map(dict, outputs)
+        self._mapping("code").update(code or {})
         return self
 
     def by(self, who: str) -> Self:
@@ -146,14 +158,15 @@ class Act:
         if error is not None or self._record["state"] == "running":
             self._record["state"] = state
         if text is not None:
-            self._record["error"] = text
+            self._record.setdefault("error", text)  # what the controller said itself stays
 
     def _mapping(self, name: str) -> dict[str, Any]:
         mapping: dict[str, Any] = self._record.setdefault(name, {})
         return mapping
 
 
-def _dumped(reference: Reference | str) -> dict[str, Any]:
+def dumped(reference: Reference | str) -> dict[str, Any]:
+    """A reference as on the wire; a bare URI stands for one of no special type."""
     if isinstance(reference, Reference):
         return reference.model_dump(exclude_defaults=True)
     return {"uri": text_of(reference)}

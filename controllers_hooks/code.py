@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from lineage import model
-from lineage.errors import LineageError
 from lineage.identity import without_credentials
 
 GIT_TIMEOUT = 2.0
@@ -28,18 +27,20 @@ class Code(model.Code):
 
     @classmethod
     def detect(cls, path: str | os.PathLike[str] | None = None) -> Self:
-        """The code at `path` (by default that of the program), each part from the first of
+        """The code at `path` (by default that of the program), from
 
-        1. LINEAGE_REPO, LINEAGE_COMMIT and LINEAGE_IMAGE,
-        2. the git repository or git-sync worktree that holds the path.
+        * LINEAGE_REPO and LINEAGE_COMMIT, which speak of the program,
+        * the git repository or git-sync worktree that holds the path,
+        * LINEAGE_IMAGE.
 
         `dirty` says whether tracked files differ from the commit.
         """
-        found: dict[str, Any] = {}
         try:
-            where = Path(path) if path is not None else _program()
-            found = _of_git(where) | _of_environment()
-            return cls(**found)
+            git, given = _of_git(Path(path) if path is not None else _program()), _given()
+            if "commit" in given and (path is None or "commit" not in git):
+                # Whether files were changed since is not known of a commit that was told.
+                return cls(**{n: git[n] for n in ("repo", "path") if n in git} | given)
+            return cls(**given | git)
         except Exception as error:  # unreadable, malformed, whatever: the work goes on
             _log.warning("the code that runs here could not be detected: %s", error)
             return cls()
@@ -50,18 +51,13 @@ def _program() -> Path:
     return Path(main) if main else Path.cwd()
 
 
-def _of_environment() -> dict[str, Any]:
+def _given() -> dict[str, Any]:
     from lineage.config import Settings
 
     names = ("repo", "commit", "image")
     given = {f"LINEAGE_{n.upper()}": os.environ.get(f"LINEAGE_{n.upper()}", "") for n in names}
-    try:
-        settings = Settings.from_env(given)
-    except LineageError:
-        return {}
-    found = {name: getattr(settings, name) for name in names if getattr(settings, name)}
-    # The commit of the environment is the one that was built: files changed since are not it.
-    return found | ({"dirty": None} if "commit" in found else {})
+    settings = Settings.from_env(given)
+    return {name: getattr(settings, name) for name in names if getattr(settings, name)}
 
 
 def _of_git(where: Path) -> dict[str, Any]:

@@ -6,12 +6,9 @@ and counted. A report is on disk when a call returns; `controllers_hooks.sender`
 
 from __future__ import annotations
 
-import atexit
 import inspect
 import logging
 import os
-import time
-import weakref
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-AT_EXIT = 5.0
 _log = logging.getLogger("lineage.hook")
 
 
@@ -63,7 +59,6 @@ class Hook:
         self._outbox.deliver_with(
             Sender(directory, lambda: _client(url, token, timeout), self._outbox.counts)
         )
-        _hooks.add(self)
 
     @classmethod
     def from_env(cls, controller: str | None = None, **options: Any) -> Self:
@@ -224,14 +219,3 @@ def _settings(**given: Any) -> Settings:
     except LineageError as error:
         _log.error("the options of the hook are left out: %s", error)
         return Settings.from_env(sound)
-
-
-_hooks: weakref.WeakSet[Hook] = weakref.WeakSet()
-
-
-@atexit.register
-def _flush_all() -> None:
-    """A short job may be all that ever runs on this disk: give its reports a moment."""
-    deadline = time.monotonic() + AT_EXIT
-    for hook in list(_hooks):
-        hook.close(max(deadline - time.monotonic(), 0.0))

@@ -8,6 +8,7 @@ Knows no record and no HTTP.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
@@ -28,6 +29,7 @@ RESERVED = 0.2
 """This part of the bound only the last report of an action may use."""
 SYNC_EVERY = 0.05
 HURRY_EVERY = 0.2
+AT_EXIT = 5.0
 
 _log = logging.getLogger("lineage.hook")
 
@@ -195,7 +197,7 @@ class Outbox:
                 try:
                     os.fsync(descriptor)
                 finally:
-                    os.close(descriptor)
+                    segments.close(descriptor)
             if current is not None:
                 os.fsync(current)
                 if os.fstat(current).st_nlink == 0:
@@ -212,10 +214,7 @@ class Outbox:
                 self._retire()
 
     def _after_fork(self) -> None:
-        """A child writes a segment of its own; the parent keeps its lock on the old one."""
-        for descriptor in (*self._old, self._descriptor):
-            if descriptor is not None:
-                os.close(descriptor)
+        """A child writes a segment of its own, and delivers on a connection of its own."""
         self._fresh()
         self.counts = Statistics()
         if self._sender is not None:
@@ -231,3 +230,16 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
+
+
+@atexit.register
+def _flush_all() -> None:
+    """A short job may be all that ever runs on this disk: give its reports a moment."""
+    deadline = time.monotonic() + AT_EXIT
+    for outbox in list(_outboxes):
+        try:
+            if outbox.counts.recorded:
+                outbox.flush(max(deadline - time.monotonic(), 0.0))
+            outbox.close()
+        except Exception as error:
+            _log.warning("the outbox %s could not be closed: %s", outbox.directory, error)

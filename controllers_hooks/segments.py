@@ -18,7 +18,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -114,19 +114,16 @@ class Segment:
         None: its process lives.
         """
         try:
-            with self.path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _locked(self.path, os.O_RDONLY) as alone:
                 # Only now the size is final: the process may just have ended.
                 torn = self.waiting
-                if torn and self._lines(self.delivered):
+                if not alone or (torn and self._lines(self.delivered)):
                     return None
                 self.path.unlink()
                 self._at.unlink(missing_ok=True)
                 return torn
         except FileNotFoundError:
             return 0
-        except BlockingIOError:
-            return None
 
 
 def create(directory: Path) -> int:
@@ -134,16 +131,59 @@ def create(directory: Path) -> int:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}"
     hidden = directory / f".{name}"
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-    descriptor = os.open(hidden, flags, 0o600)
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
+    descriptor = _open(hidden, flags)
     try:
         # It gets its name when it is locked: whoever delivers removes unlocked ones.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         hidden.rename(directory / f"{name}.log")
     except OSError:
-        os.close(descriptor)
+        close(descriptor)
         raise
     return descriptor
+
+
+_descriptors: set[int] = set()
+"""Those that hold locks. A forked child has them too, and would hold the locks for ever."""
+
+
+def _open(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    _descriptors.add(descriptor)
+    return descriptor
+
+
+def close(descriptor: int) -> None:
+    """Let go of a segment."""
+    # Unlocked before it is forgotten: a child forked in between must not keep the lock.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    _descriptors.discard(descriptor)
+    os.close(descriptor)
+
+
+def _forked() -> None:
+    for descriptor in _descriptors:
+        os.close(descriptor)
+    _descriptors.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+@contextmanager
+def _locked(path: Path, flags: int) -> Iterator[bool]:
+    """The file locked, if nobody else has it locked."""
+    descriptor = _open(path, flags)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        # Closing would do, but for a child forked meanwhile.
+        close(descriptor)
 
 
 def segments(directory: Path) -> list[Segment]:
@@ -172,16 +212,9 @@ def size(path: Path) -> int:
         return 0
 
 
-@contextmanager
-def delivering(directory: Path) -> Iterator[bool]:
+def delivering(directory: Path) -> AbstractContextManager[bool]:
     """Hold the lock of the one that delivers; False when another one does."""
-    with (directory / "lock").open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    return _locked(directory / "lock", os.O_CREAT | os.O_RDWR)
 
 
 def keep_rejected(directory: Path, refused: Iterable[tuple[bytes, int, str]]) -> None:
@@ -204,6 +237,21 @@ def rejected(directory: Path) -> list[dict[str, Any]]:
     except OSError:
         return []
     return [found for line in lines if isinstance(found := _document(line), dict)]
+
+
+def requeue_rejected(directory: Path) -> None:
+    """Let what was refused be delivered once more: the server may have learnt."""
+    if not (records := [one["record"] for one in rejected(directory) if "record" in one]):
+        return
+    descriptor = create(directory)
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            for record in records:
+                file.write(frame(time.time_ns(), json.dumps(record).encode()))
+        os.fsync(descriptor)
+    finally:
+        close(descriptor)
+    (directory / "rejected.ndjson").unlink()
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -435,6 +435,22 @@ def test_a_shallow_clone_is_refused(tmp_path: Path) -> None:
         Repository(str(clone), ["app.yaml"])
 
 
+def test_a_worktree_with_a_detached_head(place: Place, tmp_path: Path) -> None:
+    """As git-sync leaves it, reached through a link: HEAD is what is checked out there, and
+    not the newest of origin."""
+    old = place.repo.commit({"app.yaml": "model: m/a"}, "a", START)
+    place.repo.commit({"app.yaml": "model: m/b"}, "b", START + 1)
+    clone, tree, link = tmp_path / "clone", tmp_path / "tree", tmp_path / "current"
+    subprocess.run(["git", "clone", "--quiet", place.repo.path, clone], check=True)
+    command = ["git", "-C", clone, "worktree", "add", "--quiet", "--detach", tree, old]
+    subprocess.run(command, check=True)
+    link.symlink_to(tree)
+    assert "1 created" in place.look("--repo", str(link), "--branch", "HEAD").out
+    assert place.models() == ["m/a"]
+    assert "1 created" in place.look("--repo", str(link), "--branch", "main").out
+    assert place.models() == ["m/b"]
+
+
 @pytest.mark.parametrize(
     ("subject", "number"),
     [

@@ -62,7 +62,9 @@ def job(obj: Object, view: View) -> list[Record]:
     }
     record["controller"]["name"] = controller_of(obj, f"job/{name(obj)}")
     if over:
-        record["ended_at"] = latest(get(obj, "status.completionTime"), end.get("lastTransitionTime"))
+        record["ended_at"] = latest(
+            get(obj, "status.completionTime"), end.get("lastTransitionTime")
+        )
     if state == "failed":
         record["error"] = f"{text(end, 'reason')}: {text(end, 'message')}"
     return [record]

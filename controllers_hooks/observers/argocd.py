@@ -43,7 +43,9 @@ def _deploy(obj: Object, entry: Object, view: View, newest: bool) -> Record:
         images = [i for i in found if isinstance(i, str)] if isinstance(found, list) else []
         inputs += [reference("Image", image, role="image") for image in images]
     record = {
-        **base(view, obj, key(obj, str(_id(entry))), "deploy", f"argocd/{text(obj, 'metadata.name')}"),
+        **base(
+            view, obj, key(obj, str(_id(entry))), "deploy", f"argocd/{text(obj, 'metadata.name')}"
+        ),
         "state": "complete",
         "started_at": latest(entry.get("deployStartedAt")),
         "ended_at": ended,

@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from controllers_hooks.observers import annotated, argocd, flux, kserve, tekton, workloads
-from controllers_hooks.observers.mapping import GROUP, VERSION, LineageMapping, Mappings, parse_mapping
+from controllers_hooks.observers.mapping import (
+    GROUP,
+    VERSION,
+    LineageMapping,
+    Mappings,
+    parse_mapping,
+)
 from controllers_hooks.observers.objects import (
     GONE,
     Object,
@@ -22,7 +28,6 @@ from controllers_hooks.observers.objects import (
     name,
     namespace,
     removal,
-    slot,
     uid,
 )
 from controllers_hooks.observers.watch import Event, Resource
@@ -41,9 +46,7 @@ APPLICATIONS = Resource("argoproj.io", ("v1alpha1",), "applications", "Applicati
 KUSTOMIZATIONS = Resource(
     "kustomize.toolkit.fluxcd.io", ("v1", "v1beta2"), "kustomizations", "Kustomization"
 )
-HELM_RELEASES = Resource(
-    "helm.toolkit.fluxcd.io", ("v2", "v2beta2"), "helmreleases", "HelmRelease"
-)
+HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", ("v2", "v2beta2"), "helmreleases", "HelmRelease")
 INFERENCE_SERVICES = Resource(
     "serving.kserve.io", ("v1beta1",), "inferenceservices", "InferenceService"
 )
@@ -97,7 +100,9 @@ class Assembler:
         known = self._slot(kind)
         if known and gone:
             self._asked.pop(uid(event.obj), None)
-            return [removal(self.view, event.obj, f"{known.controller}/{name(event.obj)}", self._now())]
+            return [
+                removal(self.view, event.obj, f"{known.controller}/{name(event.obj)}", self._now())
+            ]
         if known:
             return known.parse(event.obj, self.view)
         if gone:
@@ -116,8 +121,8 @@ class Assembler:
         obj = {"apiVersion": version, "kind": resource.kind, "metadata": meta}
         return self.records(Event(resource, "gone", obj))
 
-    def slot(self, obj: Object) -> str:
-        return slot(self.view, obj)
+    def makes_slots(self, kind: str) -> bool:
+        return self._slot(kind) is not None
 
     def _slot(self, kind: str) -> _Slot | None:
         return {

@@ -50,7 +50,9 @@ class Repository:
         Raises:
             NotFound: there is none.
         """
-        for name in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", branch):
+        names = [f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", branch]
+        # Clones have an origin/HEAD too, and that is another thing.
+        for name in names if branch != "HEAD" else names[2:]:
             try:
                 return str(self._git.revparse_single(name).peel(pygit2.Commit).id)
             except (KeyError, ValueError, pygit2.GitError):

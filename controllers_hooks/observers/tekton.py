@@ -268,7 +268,9 @@ def _attempts(task: Object) -> int:
 
 
 def _images(status: Any) -> list[Record]:
-    found = [text(one, "imageID") for place in ("steps", "sidecars") for one in items(status, place)]
+    found = [
+        text(one, "imageID") for place in ("steps", "sidecars") for one in items(status, place)
+    ]
     return [reference("Image", image, role="image") for image in found if image]
 
 

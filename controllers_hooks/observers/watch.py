@@ -68,12 +68,14 @@ class Cluster:
 
     def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
         try:
-            from kubernetes import client, config
+            from kubernetes import client
+            from kubernetes import config as config_
         except ImportError as error:
             raise LineageError(
                 "observing needs the kubernetes client; "
                 "install it with `pip install 'lineage-without-dag[kubernetes]'`"
             ) from error
+        config: Any = config_  # without annotations
         self._configuration = client.Configuration()
         try:
             if kubeconfig or not _in_pod():
@@ -86,7 +88,7 @@ class Cluster:
             ) from error
         self._pool = client.ApiClient(self._configuration).rest_client.pool_manager
 
-    def list(self, path: str, **params: str) -> tuple[list[Object], str]:
+    def all_of(self, path: str, **params: str) -> tuple[list[Object], str]:
         """All objects, page by page, and the version of the list."""
         found: list[Object] = []
         more = ""
@@ -102,7 +104,7 @@ class Cluster:
     def watch(self, path: str, version: str) -> Iterator[Object]:
         """The events since a version, until the server ends the stream."""
         query = {
-            "watch": "1",
+            "watch": "true",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_SECONDS),
@@ -155,7 +157,7 @@ class Cluster:
 
     def _credentials(self) -> dict[str, str]:
         # Asked for each time: tokens of a pod are replaced while it runs.
-        settings = self._configuration.auth_settings().values()
+        settings: Any = self._configuration.auth_settings().values()
         return {s["key"]: s["value"] for s in settings if s["in"] == "header" and s["value"]}
 
 
@@ -172,7 +174,7 @@ class Watcher:
         recheck: float = RECHECK_SECONDS,
     ) -> None:
         self._cluster = cluster
-        self._resource = resource
+        self.resource = self._resource = resource
         self._namespace = namespace
         self._tell = tell
         self._stop = stop
@@ -187,10 +189,10 @@ class Watcher:
         since: str | None = None
         while not self._stop.is_set():
             try:
-                since = self.list() if since is None else since
+                since = self.relist() if since is None else since
                 failures = 0
-                for since in self._follow(since):
-                    failures = 0
+                for version in self._follow(since):
+                    since, failures = version, 0
             except ClusterError as error:
                 if error.code == 410:
                     since = None
@@ -214,7 +216,7 @@ class Watcher:
             pause = min(least * 2 ** (failures - 1), most) if failures else 0
             self._stop.wait(pause * random.uniform(0.5, 1))  # noqa: S311  spreads, hides nothing
 
-    def list(self) -> str:
+    def relist(self) -> str:
         """Tell all there is, and what went meanwhile; the version to watch from.
 
         Raises:
@@ -232,17 +234,33 @@ class Watcher:
         self._absent = False
         return since
 
+    def list_or_skip(self, tell: Callable[[Event], None]) -> None:
+        """The same once, told to somebody else; what is not installed is nothing.
+
+        Raises:
+            ClusterError: the cluster did not answer.
+        """
+        usual, self._tell = self._tell, tell
+        try:
+            self.relist()
+        except ClusterError as error:
+            if error.code not in (403, 404):
+                raise
+            self._say_absent(error)
+        finally:
+            self._tell = usual
+
     def _list_served(self) -> tuple[list[Object], str]:
         *others, last = self._resource.versions
         for version in others:
             try:
                 self._version = version
-                return self._cluster.list(self._resource.path(version, self._namespace))
+                return self._cluster.all_of(self._resource.path(version, self._namespace))
             except ClusterError as error:
                 if error.code != 404:
                     raise
         self._version = last
-        return self._cluster.list(self._resource.path(last, self._namespace))
+        return self._cluster.all_of(self._resource.path(last, self._namespace))
 
     def _follow(self, since: str) -> Iterator[str]:
         """Tell each event; yields the version that the next watch starts from."""

@@ -106,16 +106,15 @@ def config_map(obj: Object, view: View) -> list[Record]:
                 "reported_at": at,
                 "by": by or None,
                 "inputs": [
-                    reference(
-                        rule.input, value, role=rule.input.lower(), evidence="observed"
-                    )
+                    reference(rule.input, value, role=rule.input.lower(), evidence="observed")
                 ],
                 "outputs": [
                     reference("Deployment", place, hashed, role="slot", evidence="observed"),
-                    reference("Config", slot(view, obj), hashed, role="configuration",
-                              evidence="observed"),
+                    reference(
+                        "Config", slot(view, obj), hashed, role="configuration", evidence="observed"
+                    ),
                 ],
-            }  # fmt: skip
+            }
         )
     return out
 

@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 
 import lineage
+from lineage.cli.observe import observe
+from lineage.cli.outbox import outbox
 from lineage.cli.read import export, graph, live, show
 from lineage.cli.record import import_, record
 from lineage.cli.serve import serve
@@ -31,7 +33,6 @@ app = typer.Typer(
 )
 for name, command in (
     ("serve", serve),
-    ("record", record),
     ("import", import_),
     ("show", show),
     ("graph", graph),
@@ -39,6 +40,9 @@ for name, command in (
     ("export", export),
 ):
     app.command(name)(command)
+app.add_typer(observe)
+app.add_typer(record, name="record")
+app.add_typer(outbox, name="outbox")
 
 
 def _version(wanted: bool) -> None:

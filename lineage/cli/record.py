@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
+from typer.core import TyperGroup
 
 from lineage.cli.target import Json, Target, clean, console, print_json
 from lineage.errors import BadRequest, LineageError
@@ -21,7 +22,23 @@ if TYPE_CHECKING:
 SHOWN_FAILURES = 20
 
 
-def record(
+class _FilesFirst(TyperGroup):
+    """`lineage record FILE` records a file of records; only what is no file needs a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or not (args[0] in self.commands or args[0] in ctx.help_option_names):
+            args = ["file", *args]
+        return super().parse_args(ctx, args)
+
+
+record = typer.Typer(
+    cls=_FilesFirst,
+    help="Record actions from a file, or the run of a notebook. FILE alone is `file FILE`.",
+)
+
+
+@record.command("file")
+def record_file(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(help="JSON or NDJSON; - = standard input.")] = "-",
     as_json: Json = False,
@@ -45,6 +62,48 @@ def record(
             return
         lines = (json.dumps(action).encode() for action in actions)
         _conclude(send(client, batches(file, lines)), as_json)
+
+
+@record.command("notebook")
+def record_notebook(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The notebook that ran, with its outputs.")],
+    type: Annotated[str, typer.Option("--type", help="train, evaluate, transform…")] = "process",
+    key: Annotated[
+        str | None, typer.Option(help="The key of the action; its own name and time if left out.")
+    ] = None,
+    controller: Annotated[
+        str | None, typer.Option(help="Who ran it; LINEAGE_CONTROLLER, else notebook.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="The notebook as it was written, if papermill says not.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Record a notebook that ran: its own status counts, not the exit code of what ran it.
+
+    Example: `papermill train.ipynb out.ipynb; lineage record notebook out.ipynb --type train`
+    """
+    from controllers_hooks import notebook
+    from controllers_hooks.repair import sound
+
+    target: Target = ctx.obj
+    settings = target.settings()
+    try:
+        made = notebook.read(file, source)
+    except OSError as error:
+        raise LineageError(f"{file}: {error.strerror}; give a file that can be read") from error
+    name = controller or settings.controller or "notebook"
+    where = {"cluster": settings.cluster, "namespace": settings.namespace, "name": name}
+    action = sound({**made, "key": key or made["key"], "type": type, "controller": where})
+    with target.client(read_only=False) as client:
+        answer = client.record(action)
+    if as_json:
+        print_json({**answer, "state": action.state, "error": action.error})
+    else:
+        typer.echo(f"{answer['outcome']} {clean(answer['key'])} ({answer['id']}): {action.state}")
+        if action.error:
+            typer.echo(clean(action.error))
 
 
 def import_(

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from lineage.graph import Edge
 from lineage.identity import artifact_id, is_digest
 from lineage.merge import ActionState, ArtifactState
 from lineage.store.ports import Reader
 
-Productions = dict[str, list[tuple[int, str, str]]]
-"""Per family: when (µs) which version (artifact id) was produced by which action (id)."""
+
+class Production(NamedTuple):
+    """Which version (artifact id) an action (id) produced: known at `at`, begun at `begun` (µs)."""
+
+    at: int
+    artifact: str
+    by: str
+    begun: int
+
+
+Productions = dict[str, list[Production]]
+"""Per family."""
 
 
 def bindings(
@@ -26,7 +37,10 @@ def bindings(
     """For each input without a version, an edge from the version it must have been.
 
     That is the newest of its family that another action had produced (ended; started, if
-    no end is known) at or before this one started. `known` saves asking for artifacts again.
+    no end is known) at or before this one started. A name that is declared immutable stands
+    for its one version, so there it is enough that the making had begun before this one
+    ended: two that overlap, never one that came later. `known` saves asking for artifacts
+    again.
     """
     actions = list(actions)
     inputs = _inputs(reader, actions, known or {})
@@ -40,7 +54,10 @@ def bindings(
         for edge in state.edges:
             if edge.side != "in" or edge.artifact not in unversioned:
                 continue
-            newest = _newest(made[unversioned[edge.artifact]], state)
+            productions = made[unversioned[edge.artifact]]
+            newest = _newest(productions, state)
+            if newest is None and inputs[edge.artifact].properties.get("immutable") is True:
+                newest = _only(productions, state)
             if newest is not None and newest not in recorded:
                 out.add(Edge(newest, state.id, "inferred", edge.role))
     return out
@@ -116,7 +133,8 @@ def _productions(reader: Reader, uris: Collection[str]) -> Productions:
     out: Productions = defaultdict(list)
     for artifact, producer in _producers(reader, versions):
         moment = producer.started if producer.ended is None else producer.ended
-        out[versions[artifact]].append((moment, artifact, producer.id))
+        made = Production(moment, artifact, producer.id, producer.started)
+        out[versions[artifact]].append(made)
     return out
 
 
@@ -127,8 +145,16 @@ def _producers(reader: Reader, ids: Iterable[str]) -> Iterator[tuple[str, Action
             yield artifact, producer
 
 
-def _newest(productions: list[tuple[int, str, str]], state: ActionState) -> str | None:
+def _newest(productions: list[Production], state: ActionState) -> str | None:
     """Equal times are told apart by id, so that the answer never depends on an order."""
     until = state.started
-    fit = [(at, id_) for at, id_, by in productions if at <= until and by != state.id]
+    fit = [(p.at, p.artifact) for p in productions if p.at <= until and p.by != state.id]
     return max(fit)[1] if fit else None
+
+
+def _only(productions: list[Production], state: ActionState) -> str | None:
+    """The one version there ever was, if its making can have come before the reading."""
+    until = state.started if state.ended is None else state.ended
+    versions = {p.artifact for p in productions}
+    possible = any(p.begun <= until and p.by != state.id for p in productions)
+    return versions.pop() if possible and len(versions) == 1 else None

@@ -48,7 +48,6 @@ class Mlmd:
 
     def commit(self, request: rpc.PutLineageSubgraphRequest) -> tuple[list[int], list[int]]:
         """Write all of it in one transaction: (execution ids, artifact ids), in its order."""
-        request.options.reuse_context_if_already_exist = True
         answer = self._call("PutLineageSubgraph", request, rpc.PutLineageSubgraphResponse)
         return list(answer.execution_ids), list(answer.artifact_ids)
 

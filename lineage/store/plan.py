@@ -41,12 +41,6 @@ class Ident:
     mlmd_id: int | None = None
     type_id: int | None = None
 
-    def typed(self, type_id: int) -> Ident:
-        """With this type, unless it has one: MLMD fixes a node's type when it is made."""
-        if self.type_id is None:
-            self.type_id = type_id
-        return self
-
 
 @dataclass(slots=True)
 class Node:

@@ -17,33 +17,34 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from ml_metadata.proto import metadata_store_pb2 as pb
-from ml_metadata.proto import metadata_store_service_pb2 as rpc
-
-from lineage.errors import LineageError, StoreUnavailable
+from lineage.errors import LineageError, StoreError, StoreUnavailable
 from lineage.identity import action_id
 from lineage.model import Action
-from lineage.store import codec
+from lineage.store.encode import Call, Encoder
 from lineage.store.intake import GROUP, Done, Intake, Ticket
-from lineage.store.lookup import Kind, Lookup
+from lineage.store.lookup import Lookup
 from lineage.store.mlmd import Mlmd
-from lineage.store.plan import Batch, Node, Plan, Planner, foreign_values
+from lineage.store.plan import Plan, Planner
 from lineage.store.ports import Verdict
 from lineage.store.supervisor import StoreProcess, StoreRefused
 
 log = logging.getLogger("lineage.store")
 
 PATIENCE = 30.0
+VOID = -1
+"""The generation of a group that must be planned again."""
+NO_PLAN = Plan([], [], {})
 
 
 class _Group(NamedTuple):
     tickets: list[Ticket]
     actions: list[Action]
     plan: Plan
+    calls: list[Call]
     generation: int
 
 
@@ -52,9 +53,9 @@ class Writer:
 
     def __init__(self, store: StoreProcess, lookup: Lookup) -> None:
         self._store = store
-        self._lookup = lookup
         self._planner = Planner(lookup)
         self._mlmd = Mlmd(store)
+        self._encoder = Encoder(self._mlmd, lookup)
         self._intake = Intake()
         self._plans: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._in_flight: list[_Group] = []
@@ -111,14 +112,17 @@ class Writer:
             generation = self._generation
             pending = [group.plan.nodes for group in self._in_flight]
             if any(group.generation != generation for group in self._in_flight):
-                generation = -1  # rests on a plan that failed: to be planned again
+                generation = VOID  # rests on a plan that failed
             try:
                 plan = self._planner.plan(actions, pending)
+                calls = self._encoded(plan)
+            except StoreError:  # a type or context could not be made: the committer waits
+                plan, calls, generation = NO_PLAN, [], VOID
             except Exception as error:
                 log.exception("a group could not be planned")
                 _tell(tickets, [_failed(action, _safe(error)) for action in actions])
                 return None
-            group = _Group(tickets, actions, plan, generation)
+            group = _Group(tickets, actions, plan, calls, generation)
             self._in_flight.append(group)
             return group
 
@@ -139,101 +143,48 @@ class Writer:
     def _commit_group(self, group: _Group) -> list[Verdict]:
         if group.generation == self._generation:
             try:
-                self._commit(group.plan)
+                self._commit(group.calls)
                 return _verdicts(group.actions, group.plan)
             except LineageError as error:
                 log.warning("a commit failed and is tried again: %s", error)
         with self._lock:
             self._generation += 1
-            return self._recover(group)
+            return self._recover(group.actions, group.plan)
 
-    def _recover(self, group: _Group) -> list[Verdict]:
-        """Commit a group whose plan is void, from what the database holds now."""
+    def _recover(self, actions: list[Action], first: Plan) -> list[Verdict]:
+        """Commit a group whose plan is void, from what the database holds now.
+
+        The outcomes of the `first` plan stay true: what it found was before these reports.
+        """
         deadline = time.monotonic() + PATIENCE
-        refused: LineageError | None = None
-        while time.monotonic() < deadline and refused is None:
+        while time.monotonic() < deadline:
             self._store.wait_ready(max(0.0, deadline - time.monotonic()))
             try:
-                self._commit(self._planner.plan(group.actions))
-                return _verdicts(group.actions, group.plan)
+                plan = self._planner.plan(actions)
+                self._commit(self._encoded(plan))
+                return _verdicts(actions, first if first.outcomes else plan)
             except StoreUnavailable:
                 time.sleep(0.05)
             except StoreRefused as error:
+                if len(actions) == 1:
+                    return [_failed(actions[0], error)]
                 log.warning("MLMD refused a group (%s); its reports go one by one", error.code)
-                refused = error
-        if refused is None:
-            late = StoreUnavailable(f"the store did not answer for {PATIENCE:.0f} s; try again")
-            return [_failed(action, late) for action in group.actions]
-        if len(group.actions) == 1:
-            return [_failed(group.actions[0], refused)]
-        singles = [
-            _Group([], [a], Plan([], [o], {}), -1)
-            for a, o in zip(group.actions, group.plan.outcomes, strict=True)
-        ]
-        return [self._recover(single)[0] for single in singles]
+                return [v for action in actions for v in self._recover([action], NO_PLAN)]
+        late = StoreUnavailable(f"the store did not answer for {PATIENCE:.0f} s; try again")
+        return [_failed(action, late) for action in actions]
 
-    def _commit(self, plan: Plan) -> None:
-        for batch in plan.batches:
-            self._commit_batch(batch)
+    def _encoded(self, plan: Plan) -> list[Call]:
+        calls = (self._encoder.encode(batch) for batch in plan.batches)
+        return [call for call in calls if call is not None]
 
-    def _commit_batch(self, batch: Batch) -> None:
-        contexts = self._mlmd.contexts(batch.contexts)
-        artifacts = [*batch.artifacts, *self._unattributed(batch, contexts)]
-        if not (batch.actions or artifacts):
-            return
-        request = rpc.PutLineageSubgraphRequest(contexts=contexts)
-        self._fill(request, batch, artifacts)
-        execution_ids, artifact_ids = self._mlmd.commit(request)
-        for node, id_ in zip(batch.actions, execution_ids, strict=True):
-            node.ident.mlmd_id = id_
-        for node, id_ in zip(artifacts, artifact_ids, strict=True):
-            node.ident.mlmd_id = id_
-
-    def _fill(
-        self, request: rpc.PutLineageSubgraphRequest, batch: Batch, artifacts: Sequence[Node]
-    ) -> None:
-        foreign = self._foreign("Execution", batch.actions)
-        for node in batch.actions:
-            type_id = self._mlmd.execution_type(node.state.get("type"))
-            ident = node.ident.typed(type_id)
-            execution = request.executions.add(id=ident.mlmd_id, type_id=ident.type_id)
-            moved = ident.type_id != type_id
-            codec.fill_execution(execution, node.state, node.record, foreign(node), moved)
-        foreign = self._foreign("Artifact", artifacts)
-        for node in artifacts:
-            type_id = self._mlmd.artifact_type(node.state.type)
-            ident = node.ident.typed(type_id)
-            artifact = request.artifacts.add(id=ident.mlmd_id, type_id=ident.type_id)
-            moved = ident.type_id != type_id
-            codec.fill_artifact(artifact, node.state, node.record, foreign(node), moved)
-        places = {node.state.id: index for index, node in enumerate(artifacts)}
-        for index, number, edge, target in batch.events:
-            out = request.event_edges.add(execution_index=index)
-            codec.fill_event(out.event, edge, number, batch.actions[index].state)
-            if target.ident.mlmd_id is not None:
-                # Linked by id: resending the node would blank what we leave out (trap 6).
-                out.event.artifact_id = target.ident.mlmd_id
-            else:
-                # It is in this call, or MLMD would take a dangling edge without a word (trap 7).
-                out.artifact_index = places[edge.artifact]
-
-    def _unattributed(self, batch: Batch, contexts: Sequence[pb.Context]) -> list[Node]:
-        """Known artifacts that these contexts do not have yet: written again, whole."""
-        known = {n.ident.mlmd_id: n for n in batch.mentioned.values() if n.ident.mlmd_id}
-        missing: set[int] = set()
-        for context in contexts[1:]:
-            missing |= known.keys() - self._lookup.attributed(context.id, list(known))
-        return [known[id_] for id_ in sorted(missing)]
-
-    def _foreign(self, kind: Kind, nodes: Sequence[Node]) -> Callable[[Node], dict[str, pb.Value]]:
-        ids = [node.ident.mlmd_id for node in nodes if node.ident.mlmd_id is not None]
-        rows = self._lookup.properties(kind, ids) if ids else {}
-
-        def of(node: Node) -> dict[str, pb.Value]:
-            found = rows.get(node.ident.mlmd_id or 0)
-            return foreign_values(found, codec.own_properties(node.state)) if found else {}
-
-        return of
+    def _commit(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            call.close()
+            execution_ids, artifact_ids = self._mlmd.commit(call.request)
+            for node, id_ in zip(call.actions, execution_ids, strict=True):
+                node.ident.mlmd_id = id_
+            for node, id_ in zip(call.artifacts, artifact_ids, strict=True):
+                node.ident.mlmd_id = id_
 
 
 def _settle(future: asyncio.Future[list[Verdict]], verdicts: list[Verdict]) -> None:
