@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from controllers_hooks.things import plain, text_of
-from lineage.model import MAX_VALUE, Code, Reference
+
+if TYPE_CHECKING:
+    from lineage.model import Code, Reference
 
 Send = Callable[[dict[str, Any]], bool]
 current: ContextVar[Act | None] = ContextVar("lineage_act", default=None)
@@ -67,7 +69,7 @@ class Act:
         """What runs: a commit of a repository, a path in it, the image it runs in; or
         `Code.detect()`, and what to say otherwise."""
         given = {"repo": repo, "commit": commit, "path": path, "image": image, "dirty": dirty}
-        if isinstance(repo, Code):
+        if repo is not None and not isinstance(repo, str):
             self._mapping("code").update(repo.model_dump(exclude_none=True))
             del given["repo"]
         self._mapping("code").update({k: v for k, v in given.items() if v is not None})
@@ -167,8 +169,9 @@ class Act:
 
 def dumped(reference: Reference | str) -> dict[str, Any]:
     """A reference as on the wire; a bare URI stands for one of no special type."""
-    if isinstance(reference, Reference):
-        return reference.model_dump(exclude_defaults=True)
+    if hasattr(reference, "model_dump"):
+        out: dict[str, Any] = reference.model_dump(exclude_defaults=True)
+        return out
     return {"uri": text_of(reference)}
 
 
@@ -185,6 +188,8 @@ def _outcome(error: BaseException | None) -> tuple[str, str | None]:
 
 def _bounded(text: str) -> str:
     """A traceback of a megabyte would make the whole report too large; say what is missing."""
+    from lineage.model import MAX_VALUE
+
     text = text.replace("\x00", "\\0")
     if len(text) <= MAX_VALUE:
         return text

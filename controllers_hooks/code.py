@@ -12,21 +12,28 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lineage import model
 from lineage.identity import without_credentials
+
+if TYPE_CHECKING:
+    from lineage import model
 
 GIT_TIMEOUT = 2.0
 _COMMIT = re.compile(r"(?:rev-)?([0-9a-f]{40}|[0-9a-f]{64})")
 _log = logging.getLogger("lineage.hook")
 
 
-class Code(model.Code):
-    """What ran: a commit of a repository, a path in it, the image it ran in."""
+class Codes(NamedTuple):
+    """Makes `lineage.model.Code`: from its fields, or by looking around."""
 
-    @classmethod
-    def detect(cls, path: str | os.PathLike[str] | None = None) -> Self:
+    def __call__(self, **fields: Any) -> model.Code:
+        """What ran: `repo`, `commit`, `path`, `image`, `dirty`."""
+        from lineage import model
+
+        return model.Code(**fields)
+
+    def detect(self, path: str | os.PathLike[str] | None = None) -> model.Code:
         """The code at `path` (by default that of the program), from
 
         * LINEAGE_REPO and LINEAGE_COMMIT, which speak of the program,
@@ -39,11 +46,14 @@ class Code(model.Code):
             git, given = _of_git(Path(path) if path is not None else _program()), _given()
             if "commit" in given and (path is None or "commit" not in git):
                 # Whether files were changed since is not known of a commit that was told.
-                return cls(**{n: git[n] for n in ("repo", "path") if n in git} | given)
-            return cls(**given | git)
+                return self(**{n: git[n] for n in ("repo", "path") if n in git} | given)
+            return self(**given | git)
         except Exception as error:  # unreadable, malformed, whatever: the work goes on
             _log.warning("the code that runs here could not be detected: %s", error)
-            return cls()
+            return self()
+
+
+Code = Codes()
 
 
 def _program() -> Path:

@@ -14,19 +14,16 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
-from pydantic import ValidationError
-
 from controllers_hooks import place
 from controllers_hooks.act import Act, current
 from controllers_hooks.outbox import Outbox, Statistics
-from controllers_hooks.repair import sound
 from controllers_hooks.sender import Sender
 from lineage.errors import LineageError
-from lineage.model import TERMINAL, Action, invalid
 
 if TYPE_CHECKING:
     from lineage.client import Client
     from lineage.config import Settings
+    from lineage.model import Action
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +48,10 @@ class Hook:
         """`outbox`: the directory where reports wait, by default one of the controller's own
         below the user's state; `outbox_size`: the most bytes in it. `timeout`: seconds the
         sender waits for the server (the controller never does)."""
+        # The record's rules need pydantic: paid here, neither by the import nor by a call.
+        from controllers_hooks import repair
+
+        self._repair = repair
         self._invalid = 0
         self._silent = False
         self._controller = {"cluster": cluster, "namespace": namespace, "name": controller}
@@ -140,7 +141,7 @@ class Hook:
 
         A mapping is a record as on the wire; the controller is filled in.
         """
-        return self._send(action if isinstance(action, Action) else dict(action))
+        return self._send(dict(action) if isinstance(action, Mapping) else action)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until the server has answered all that waits now; False if it has not by then."""
@@ -161,11 +162,10 @@ class Hook:
 
     def _send(self, record: Action | dict[str, Any]) -> bool:
         try:
-            if not isinstance(record, Action):
+            if isinstance(record, dict):
                 record.setdefault("controller", self._controller)
-            action = sound(record)
-            payload = action.model_dump_json(exclude_defaults=True).encode()
-            return self._outbox.put(payload, action.state in TERMINAL)
+            payload, last = self._repair.payload(record)
+            return self._outbox.put(payload, last)
         except Exception as error:  # whatever it is, it is not the controller's trouble
             self._lost(error)
             return False
@@ -173,7 +173,7 @@ class Hook:
     def _lost(self, error: Exception) -> None:
         self._invalid += 1
         first, self._silent = not self._silent, True
-        reason = invalid(error) if isinstance(error, ValidationError) else error
+        reason = self._repair.reason(error)
         # A mistake repeated on every reconcile must not fill the log.
         level = logging.WARNING if first else logging.DEBUG
         _log.log(level, "a report was lost (%d so far): %s", self._invalid, reason)

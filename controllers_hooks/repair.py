@@ -8,9 +8,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from lineage.identity import without_credentials
-from lineage.model import Action, Reference, invalid
+from lineage.model import TERMINAL, Action, Reference, invalid
 
 _log = logging.getLogger("lineage.hook")
+
+
+def payload(record: Action | dict[str, Any]) -> tuple[bytes, bool]:
+    """What goes over the wire, and whether it ends its action. Raises as `sound` does."""
+    action = sound(record)
+    return action.model_dump_json(exclude_defaults=True).encode(), action.state in TERMINAL
+
+
+def reason(error: Exception) -> Exception:
+    """Why a record was not taken, without its content."""
+    return invalid(error) if isinstance(error, ValidationError) else error
 
 
 def sound(record: Action | dict[str, Any]) -> Action:

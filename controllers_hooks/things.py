@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import ValidationError
-
-from lineage.model import Evidence, Reference, invalid
+if TYPE_CHECKING:
+    from lineage.model import Evidence, Reference
 
 _log = logging.getLogger("lineage.hook")
 
@@ -34,6 +33,10 @@ class Kind(NamedTuple):
         Never raises: a reference that cannot be one is logged now, and left out of the
         report later.
         """
+        from pydantic import ValidationError
+
+        from lineage.model import Reference, invalid
+
         given: dict[str, Any] = {
             "type": self.type,
             "uri": uri,

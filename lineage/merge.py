@@ -260,11 +260,12 @@ def _canonical(value: Any) -> bytes:
 
 def _dump(fields: Fields, base: dict[str, Any]) -> bytes:
     """Most fields share the latest clock, so it is written once and only others are named."""
-    at = max((clock for clock, _ in fields.values()), default=0)
+    clocks = {clock for clock, _ in fields.values()}
+    at = max(clocks, default=0)
     base["t"] = at
     base["v"] = {name: value for name, (_, value) in fields.items()}
-    if older := {name: clock for name, (clock, _) in fields.items() if clock != at}:
-        base["c"] = older
+    if len(clocks) > 1:
+        base["c"] = {name: clock for name, (clock, _) in fields.items() if clock != at}
     return orjson.dumps(base, option=orjson.OPT_SORT_KEYS)
 
 

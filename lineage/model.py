@@ -109,7 +109,7 @@ class Code(_Model):
     repo: Url | None = None
     commit: Version | None = None
     path: Annotated[str, _size(1024), _PLAIN] | None = None
-    image: Uri | None = None
+    image: Url | None = None
     dirty: Annotated[bool, Strict()] | None = None
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class Reference(_Model):
     """One version of a thing an action read or wrote."""
 
     type: ArtifactType = "Artifact"
-    uri: Uri
+    uri: Url
     version: Version | None = None
     role: Annotated[str, _size(128), _PLAIN] | None = None
     name: Name | None = None

@@ -20,9 +20,9 @@ import pytest
 kmock = pytest.importorskip("kmock")
 pytest.importorskip("kubernetes")
 
+from controllers_hooks.observers.cluster import Cluster  # noqa: E402
 from controllers_hooks.observers.mapping import parse_mapping  # noqa: E402
 from controllers_hooks.observers.run import FINALIZER, Observer  # noqa: E402
-from controllers_hooks.observers.watch import Cluster  # noqa: E402
 from lineage.cli.observe import read_mappings  # noqa: E402
 from lineage.client import Client  # noqa: E402
 
@@ -74,7 +74,7 @@ def api_server(
     (tmp_path / "kubeconfig").write_text(json.dumps(config))
     yield box["handler"]
     box["loop"].call_soon_threadsafe(stop.set)
-    thread.join(10)
+    thread.join(0.5)  # open watches keep it; it ends with the tests
 
 
 def command(server: Server, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -296,10 +296,11 @@ def test_a_finalizer_keeps_a_run_until_it_is_recorded(
     """It is added to a run that goes on, and taken off when the run is done and recorded."""
     server = make_server()
     run = json.loads(json.dumps(OBJECTS[1]))
+    tasks = [one for one in OBJECTS if one["metadata"]["name"].startswith("labelbot-train-1a2b3-")]
     status, run["status"] = run["status"], {"startTime": "2026-11-23T18:27:03Z"}
     run["metadata"]["finalizers"] = ["example.com/other"]
     with (
-        api_server([run], tmp_path) as api,
+        api_server([run, *tasks], tmp_path) as api,
         observing(server, tmp_path, finalizer=True, only=["tekton"]),
     ):
         held = api.objects[(resource(run), "label-bot", run["metadata"]["name"])]
@@ -364,6 +365,7 @@ def test_mappings_of_the_cluster_count_like_files(make_server: MakeServer, tmp_p
         (["--only", "jenkins"], "choose from tekton"),
         (["--kubeconfig", "/nowhere"], "no cluster to observe"),
         (["--mapping", "/nowhere.yaml"], "name a file"),
+        (["--once", "--finalizer"], "an observer that stays"),
     ],
 )
 def test_mistakes_are_explained(arguments: list[str], said: str) -> None:

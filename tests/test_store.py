@@ -230,7 +230,7 @@ print(json.dumps(out))
         "artifacts": [["lineage.PullRequest", "https://h/1", 2], ["system.Dataset", "gs://b/d", 2],
                       ["system.Model", "models/m", 2]],
         "events": [[3, 1595526327000, ["issues", 0]], [4, 1595530931000, ["model", 0, "observed"]]],
-        "contexts": [["lineage.Controller", "c/n/trainer"], ["lineage.Namespace", "c/n"]],
+        "contexts": [["lineage.Controller", "c/n/trainer"]],
         "parents": ["c/n"], "attributed": 2, "display_name": "k/train", "auc": [0.5],
     }  # fmt: skip
 

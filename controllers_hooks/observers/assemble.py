@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from controllers_hooks.observers import annotated, argocd, flux, kserve, tekton, workloads
+from controllers_hooks.observers.cluster import Resource
 from controllers_hooks.observers.mapping import (
     GROUP,
     VERSION,
@@ -30,7 +31,7 @@ from controllers_hooks.observers.objects import (
     removal,
     uid,
 )
-from controllers_hooks.observers.watch import Event, Resource
+from controllers_hooks.observers.watch import Event
 from lineage.errors import InvalidRecord
 
 _log = logging.getLogger("lineage.observe")

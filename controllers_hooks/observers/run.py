@@ -15,10 +15,13 @@ from datetime import UTC, datetime
 from queue import Empty, Full, Queue
 from threading import Event as Flag
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 from controllers_hooks.observers import tekton
 from controllers_hooks.observers.assemble import (
+    CONFIG_MAPS,
+    KUSTOMIZATIONS,
     MAPPINGS,
     OBSERVERS,
     PIPELINE_RUNS,
@@ -26,18 +29,12 @@ from controllers_hooks.observers.assemble import (
     TASK_RUNS,
     Assembler,
 )
+from controllers_hooks.observers.cluster import Cluster, ClusterError, Resource, finalizers
 from controllers_hooks.observers.deliver import Delivery
 from controllers_hooks.observers.mapping import GROUP, LineageMapping
 from controllers_hooks.observers.objects import Object, entries, get, name, namespace, uid
 from controllers_hooks.observers.records import sound
-from controllers_hooks.observers.watch import (
-    Cluster,
-    ClusterError,
-    Event,
-    Resource,
-    Watcher,
-    finalizers,
-)
+from controllers_hooks.observers.watch import Event, Watcher
 from lineage.client import Client
 from lineage.errors import LineageError
 
@@ -45,6 +42,7 @@ _log = logging.getLogger("lineage.observe")
 FINALIZER = f"{GROUP}/recorded"
 _WAITING = 5_000
 _AT_ONCE = 200
+_RELEASE_SECONDS = 30.0
 
 
 def _now() -> str:
@@ -78,6 +76,7 @@ class Observer:
         self._assembler = Assembler(name, tuple(mappings), self._pods, now)
         self._slots: dict[str, set[str]] = {}
         self._lists: Counter[str] = Counter()
+        self._held: dict[str, tuple[float, Object]] = {}
         wanted = [MAPPINGS, *(r for group in OBSERVERS if group in set(only)
                               for r in OBSERVERS[group])]  # fmt: skip
         self._watchers = [
@@ -144,6 +143,7 @@ class Observer:
             for event in events:
                 if event.resource is PIPELINE_RUNS and event.what == "seen":
                     self._hold_or_release(event.obj)
+            self._release_later()
 
     def _records(self, event: Event) -> list[dict[str, Any]]:
         if event.what == "listed":
@@ -151,6 +151,9 @@ class Observer:
             return self._vanished(event.resource)
         if event.what == "seen":
             self._slots.setdefault(event.resource.kind, set()).add(uid(event.obj))
+        if event.resource is MAPPINGS:
+            for watcher in self._watchers:  # what nobody holds must be read again
+                watcher.again |= watcher.resource in (CONFIG_MAPS, KUSTOMIZATIONS)
         try:
             return self._assembler.records(event)
         except Exception:  # one odd object must not end the observer
@@ -198,11 +201,19 @@ class Observer:
         """Keep a run until it is recorded; let it go then, whoever asked to keep it."""
         have = [f for f in get(run, "metadata.finalizers") or () if isinstance(f, str)]
         over = tekton.done(run) or bool(get(run, "metadata.deletionTimestamp"))
+        self._held.pop(uid(run), None)
         if FINALIZER in have and over:
-            if self._tasks_recorded(run):
-                self._change(run, [one for one in have if one != FINALIZER])
+            others = [one for one in have if one != FINALIZER]
+            if not self._tasks_recorded(run) or not self._change(run, others):
+                self._held[uid(run)] = (monotonic() + _RELEASE_SECONDS, run)
         elif self._finalizer and not over and FINALIZER not in have:
             self._change(run, [*have, FINALIZER])
+
+    def _release_later(self) -> None:
+        """A run that could not be let go must not wait for its next event: there is none."""
+        for due, run in list(self._held.values()):
+            if monotonic() >= due:
+                self._hold_or_release(run)
 
     def _tasks_recorded(self, run: Object) -> bool:
         """Read the tasks now: their own watch may be behind."""
@@ -224,10 +235,13 @@ class Observer:
         records = [record for event in events for record in self._records(event)]
         return self._delivery.deliver([a for record in records if (a := sound(record))])
 
-    def _change(self, run: Object, wanted: list[str]) -> None:
+    def _change(self, run: Object, wanted: list[str]) -> bool:
+        """True = it is so, or somebody was faster and the event of that is on its way."""
         try:
             finalizers(self._cluster, PIPELINE_RUNS, run, wanted)
         except ClusterError as error:
-            # 409: somebody was faster, and the event of it is on its way.
-            level = logging.DEBUG if error.code in (404, 409) else logging.WARNING
-            _log.log(level, "finalizers of %s stay: %s", name(run), error)
+            if error.code in (404, 409):
+                return True
+            _log.warning("finalizers of %s stay: %s", name(run), error)
+            return False
+        return True

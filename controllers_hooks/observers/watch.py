@@ -1,58 +1,28 @@
-"""The edge to the Kubernetes API: list, then watch, for ever. Knows no lineage.
+"""List, then watch, for ever: keeps the objects of one kind in sight. Knows no lineage.
 
-The only module that talks to a cluster. Whatever happens to a watch, its objects are seen
-again: a stream that ends is taken up where it ended, a version that is gone (410) and an
-API server that comes back lead to a new list, and what is missing from that list went
-while nobody looked.
+Whatever happens to a watch, its objects are seen again: a stream that ends is taken up
+where it ended, a version that is gone (410) leads to a new list, and what is missing from
+a list went while nobody looked.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Event as Flag
-from typing import Any, Literal, NamedTuple
-from urllib.parse import quote, urlencode
+from time import monotonic
+from typing import Literal, NamedTuple
 
-from controllers_hooks.observers.objects import Object, get, name, namespace, uid
-from lineage.errors import LineageError
+from controllers_hooks.observers.cluster import Cluster, ClusterError, Resource
+from controllers_hooks.observers.objects import Object, get, name, uid
 
 _log = logging.getLogger("lineage.observe")
-PAGE = 500
-WATCH_SECONDS = 300
 RECHECK_SECONDS = 60.0
+_FAST_SECONDS = 10.0
+_BODIES = ("data", "binaryData")
 PATIENCE = (0.2, 30.0)
 """Seconds before the first and before any later attempt, doubling in between."""
-
-
-class ClusterError(LineageError):
-    """The cluster did not answer as it should; `code` is its HTTP status, 0 = no answer."""
-
-    def __init__(self, detail: str, code: int = 0) -> None:
-        super().__init__(detail)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A kind of objects; of its `versions` the first that is served is read."""
-
-    group: str
-    versions: tuple[str, ...]
-    plural: str
-    kind: str
-
-    def path(self, version: str, namespace: str | None = None, name: str | None = None) -> str:
-        root = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
-        inside = f"/namespaces/{quote(namespace)}" if namespace else ""
-        return f"{root}{inside}/{self.plural}" + (f"/{quote(name)}" if name else "")
-
-    def api_version(self, version: str) -> str:
-        return f"{self.group}/{version}" if self.group else version
 
 
 class Event(NamedTuple):
@@ -61,104 +31,6 @@ class Event(NamedTuple):
     resource: Resource
     what: Literal["seen", "gone", "listed"]
     obj: Object
-
-
-class Cluster:
-    """Plain requests with the credentials of a kubeconfig, or of the pod."""
-
-    def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
-        try:
-            from kubernetes import client
-            from kubernetes import config as config_
-        except ImportError as error:
-            raise LineageError(
-                "observing needs the kubernetes client; "
-                "install it with `pip install 'lineage-without-dag[kubernetes]'`"
-            ) from error
-        config: Any = config_  # without annotations
-        self._configuration = client.Configuration()
-        try:
-            if kubeconfig or not _in_pod():
-                config.load_kube_config(kubeconfig, context, self._configuration)
-            else:
-                config.load_incluster_config(self._configuration)
-        except (config.ConfigException, OSError) as error:
-            raise LineageError(
-                f"no cluster to observe: {error}; name a kubeconfig with --kubeconfig"
-            ) from error
-        self._pool = client.ApiClient(self._configuration).rest_client.pool_manager
-
-    def all_of(self, path: str, **params: str) -> tuple[list[Object], str]:
-        """All objects, page by page, and the version of the list."""
-        found: list[Object] = []
-        more = ""
-        while True:
-            query = {"limit": str(PAGE), **params, **({"continue": more} if more else {})}
-            with self._answer("GET", f"{path}?{urlencode(query)}", timeout=60) as answer:
-                page = json.loads(answer.data)
-            found += [one for one in page.get("items") or () if isinstance(one, dict)]
-            more = get(page, "metadata.continue") or ""
-            if not more:
-                return found, str(get(page, "metadata.resourceVersion") or "")
-
-    def watch(self, path: str, version: str) -> Iterator[Object]:
-        """The events since a version, until the server ends the stream."""
-        query = {
-            "watch": "true",
-            "resourceVersion": version,
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(WATCH_SECONDS),
-        }
-        url = f"{path}?{urlencode(query)}"
-        with self._answer("GET", url, timeout=WATCH_SECONDS + 30) as answer:
-            rest = b""
-            for chunk in answer.stream(None):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    if line.strip():
-                        yield json.loads(line)
-
-    def patch(self, path: str, body: Object) -> None:
-        headers = {"content-type": "application/merge-patch+json"}
-        raw = json.dumps(body).encode()
-        with self._answer("PATCH", path, timeout=30, body=raw, headers=headers) as answer:
-            answer.read()
-
-    @contextmanager
-    def _answer(
-        self,
-        method: str,
-        url: str,
-        timeout: float,
-        body: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> Iterator[Any]:
-        import urllib3
-
-        sent = {"accept": "application/json", **(headers or {}), **self._credentials()}
-        try:
-            answer = self._pool.request(
-                method,
-                self._configuration.host + url,
-                body=body,
-                headers=sent,
-                preload_content=False,
-                timeout=urllib3.Timeout(connect=10, read=timeout),
-                retries=False,
-            )
-            try:
-                if answer.status >= 400:
-                    raise ClusterError(_message(answer.data, answer.status), answer.status)
-                yield answer
-            finally:
-                answer.close()
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise ClusterError(f"the cluster did not answer: {error}") from error
-
-    def _credentials(self) -> dict[str, str]:
-        # Asked for each time: tokens of a pod are replaced while it runs.
-        settings: Any = self._configuration.auth_settings().values()
-        return {s["key"]: s["value"] for s in settings if s["in"] == "header" and s["value"]}
 
 
 class Watcher:
@@ -182,38 +54,36 @@ class Watcher:
         self._known: dict[str, Object] = {}
         self._version = resource.versions[0]
         self._absent = False
+        self.again = False
+        """Set to have everything listed once more when the present watch ends."""
 
     def run(self) -> None:
         """Until told to stop."""
         failures = 0
         since: str | None = None
         while not self._stop.is_set():
+            begun = monotonic()
             try:
-                since = self.relist() if since is None else since
-                failures = 0
+                since = self.relist() if since is None or self.again else since
                 for version in self._follow(since):
-                    since, failures = version, 0
+                    since = version
             except ClusterError as error:
-                if error.code == 410:
+                if error.code in (403, 404, 410):
                     since = None
-                    _log.info("%s: what was missed is listed again", self._resource.plural)
-                    continue
                 if error.code in (403, 404):
-                    since = None
                     self._say_absent(error)
                     self._stop.wait(self._recheck)
                     continue
-                failures += 1
                 _log.log(
-                    logging.WARNING if failures == 1 else logging.DEBUG,
+                    logging.DEBUG if failures else logging.INFO,
                     "%s: %s; trying again",
                     self._resource.plural,
                     error,
                 )
-            else:
-                failures += 1  # a server that ends every stream at once must not be hammered
+            # Streams end all the time; only ends that follow each other fast are failures.
+            failures = failures + 1 if monotonic() - begun < _FAST_SECONDS else 1
             least, most = PATIENCE
-            pause = min(least * 2 ** (failures - 1), most) if failures else 0
+            pause = min(least * 2 ** min(failures - 1, 10), most)
             self._stop.wait(pause * random.uniform(0.5, 1))  # noqa: S311  spreads, hides nothing
 
     def relist(self) -> str:
@@ -222,6 +92,7 @@ class Watcher:
         Raises:
             ClusterError: 404 when no version of the resource is installed.
         """
+        self.again = False
         found, since = self._list_served()
         before, self._known = self._known, {}
         for obj in found:
@@ -280,8 +151,10 @@ class Watcher:
 
     def _see(self, obj: Object) -> None:
         if uid(obj) and name(obj):
-            self._known[uid(obj)] = self._complete(obj)
-            self._tell(Event(self._resource, "seen", self._known[uid(obj)]))
+            complete = self._complete(obj)
+            # What a ConfigMap holds is read and forgotten.
+            self._known[uid(obj)] = {k: v for k, v in complete.items() if k not in _BODIES}
+            self._tell(Event(self._resource, "seen", complete))
 
     def _complete(self, obj: Object) -> Object:
         """Items of a list do not say what they are."""
@@ -294,29 +167,3 @@ class Watcher:
             where = f" in {self._namespace}" if self._namespace else ""
             _log.info("%s%s: %s; looking again later", self._resource.plural, where, why)
         self._absent = True
-
-
-def finalizers(cluster: Cluster, resource: Resource, obj: Object, wanted: list[str]) -> None:
-    """Replace the finalizers of an object, unless somebody changed it meanwhile.
-
-    Raises:
-        ClusterError: 409 when somebody did, 404 when it is gone.
-    """
-    version = str(obj.get("apiVersion", "")).rpartition("/")[2]
-    known = get(obj, "metadata.resourceVersion")
-    body = {"metadata": {"finalizers": wanted, "resourceVersion": known}}
-    cluster.patch(resource.path(version, namespace(obj), name(obj)), body)
-
-
-def _in_pod() -> bool:
-    import os
-
-    return "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ
-
-
-def _message(body: bytes, status: int) -> str:
-    try:
-        found = json.loads(body).get("message")
-    except (ValueError, AttributeError):
-        found = None
-    return f"the cluster answered {status}: {found or body[:200].decode(errors='replace')}"

@@ -1,4 +1,4 @@
-"""Many records to a server: whole lines in bounded batches, two of them in flight.
+"""Many records to a server: whole lines in bounded batches, a few of them in flight.
 
 The lines go as they are; only the server parses them. Two in flight, so that it can read
 one batch while it commits the other.
@@ -22,9 +22,9 @@ from lineage.errors import (
     TooLarge,
 )
 
-MAX_LINES = 1_000
+MAX_LINES = 2_000
 MAX_BYTES = 4 * 2**20
-IN_FLIGHT = 2
+IN_FLIGHT = 3
 PATIENCE = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between attempts while the store is busy; a replay is harmless."""
 

@@ -84,11 +84,13 @@ def kubernetes(
 ) -> None:
     """The same as `lineage observe` alone."""
     from controllers_hooks.observers.assemble import OBSERVERS
+    from controllers_hooks.observers.cluster import Cluster as Api
     from controllers_hooks.observers.run import Observer
-    from controllers_hooks.observers.watch import Cluster as Api
 
     if unknown := sorted(set(only or ()) - set(OBSERVERS)):
         raise typer.BadParameter(f"--only {unknown[0]}: choose from {', '.join(OBSERVERS)}.")
+    if once and finalizer:
+        raise typer.BadParameter("--finalizer needs an observer that stays; leave --once out.")
     target: Target = ctx.obj
     mappings = [one for path in mapping or () for one in read_mappings(path)]
     logging.basicConfig(

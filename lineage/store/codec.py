@@ -22,7 +22,8 @@ from lineage.model import iso
 
 RECORD = "lineage.record"
 STARTED = "lineage.started_at"
-CONTROLLER = "lineage.controller"
+CONTROLLER = "lineage.Controller"
+"""The context type; the display name of such a context is `controller_path`."""
 TYPE = "lineage.type"
 VERSION = "lineage.version"
 ALIAS = "lineage.alias/"
@@ -85,7 +86,7 @@ def fill_execution(
     properties = node.custom_properties
     for name, value in foreign.items():
         properties[name].CopyFrom(value)
-    cluster, namespace, controller = state.get("controller")
+    _, namespace, controller = state.get("controller")
     properties["display_name"].string_value = state.get("name") or node.name
     properties["task_name"].string_value = controller
     if namespace:
@@ -94,7 +95,6 @@ def fill_execution(
         properties["image"].string_value = image[:MAX_NAME]
     if moved:
         properties[TYPE].string_value = state.get("type")
-    properties[CONTROLLER].string_value = controller_path(cluster, namespace, controller)
     properties[STARTED].string_value = sortable(state.started)
     _pack(properties[RECORD].proto_value, record)
 
@@ -143,11 +143,11 @@ def fill_event(event: pb.Event, edge: Edge, index: int, state: ActionState) -> N
 
 def contexts(state: ActionState) -> tuple[tuple[str, str, str], ...]:
     """(type, name, display name) of the contexts an action belongs to, outermost first."""
-    cluster, namespace, controller = (part or "-" for part in state.get("controller"))
-    path = controller_path(cluster, namespace, controller)
+    who = state.get("controller")
+    path = controller_path(*(part or "-" for part in who))
     out = [
-        ("lineage.Namespace", bounded_name("/".join(path.split("/", 2)[:2])), namespace),
-        ("lineage.Controller", bounded_name(path), controller),
+        ("lineage.Namespace", bounded_name("/".join(path.split("/", 2)[:2])), who[1] or "-"),
+        (CONTROLLER, bounded_name(path), controller_path(*who)),
     ]
     if parent := state.get("parent"):
         out.append(("lineage.Run", action_id(parent), bounded_name(parent)))
@@ -178,7 +178,7 @@ def own_properties(state: ArtifactState | ActionState) -> set[str]:
     if isinstance(state, ArtifactState):
         aliases = {f"{ALIAS}{index:03}" for index in range(len(state.aliases))}
         return own | aliases | {VERSION, *state.properties}
-    return own | {"task_name", NAMESPACE, "image", CONTROLLER, STARTED}
+    return own | {"task_name", NAMESPACE, "image", STARTED}
 
 
 def unpack(stored: str | bytes) -> bytes:

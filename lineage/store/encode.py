@@ -15,7 +15,7 @@ from ml_metadata.proto import metadata_store_service_pb2 as rpc
 from lineage.store import codec
 from lineage.store.lookup import Kind, Lookup
 from lineage.store.mlmd import Mlmd
-from lineage.store.plan import Batch, Ident, Node, foreign_values
+from lineage.store.plan import Batch, Ident, Node, Plan, foreign_values
 
 
 @dataclass(slots=True)
@@ -45,7 +45,11 @@ class Encoder:
         self._mlmd = mlmd
         self._lookup = lookup
 
-    def encode(self, batch: Batch) -> Call | None:
+    def encode(self, plan: Plan) -> list[Call]:
+        """The calls of a plan, in the order they must be made."""
+        return [call for batch in plan.batches if (call := self._call(batch)) is not None]
+
+    def _call(self, batch: Batch) -> Call | None:
         """None when there is nothing to write."""
         contexts = self._mlmd.contexts(batch.contexts)
         artifacts = [*batch.artifacts, *self._unattributed(batch, contexts)]
@@ -106,7 +110,7 @@ class Encoder:
             elif id_ not in own:
                 under_way.append(node)
         missing: set[int] = set()
-        for context in contexts[1:]:
+        for context in contexts:
             missing |= known.keys() - self._lookup.attributed(context.id, list(known))
         return [*(known[id_] for id_ in sorted(missing)), *under_way]
 

@@ -12,11 +12,13 @@ from lineage.errors import StoreUnavailable
 from lineage.model import Action
 from lineage.store.ports import Verdict
 
-GROUP = 500
+GROUP = 2000
 """Reports in one group; a submission is never larger."""
-AHEAD = 250
+AHEAD = 500
 """While a group commits, the next is planned as soon as it would be as large, or this large.
 Smaller ones wait: the commit under way makes them larger, and each costs an fsync."""
+SPLIT = 8
+"""From so many waiting, two groups that take turns beat one."""
 BOUND = 50_000
 """Reports waiting at most; more are refused as unavailable, so memory stays bounded."""
 
@@ -64,24 +66,30 @@ class Intake:
                     return []
                 self._changed.wait()
             group: list[Ticket] = []
-            size = 0
-            while self._tickets and (not group or size + len(self._tickets[0].actions) <= GROUP):
+            size, most = 0, self._most()
+            while self._tickets and (not group or size + len(self._tickets[0].actions) <= most):
                 group.append(self._tickets.popleft())
                 size += len(group[-1].actions)
             self._waiting -= size
             self._out.append(size)
             return group
 
-    def finished(self) -> None:
-        """The group that was taken first is committed, or given back."""
+    def finished(self, size: int) -> None:
+        """A group of this size is committed, or given back."""
         with self._changed:
-            self._out.popleft()
+            self._out.remove(size)
             self._changed.notify_all()
 
     def close(self) -> None:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+
+    def _most(self) -> int:
+        """All that wait, or half of them when nothing is under way: recorders that all wait for
+        one group all come back at once, and the store would idle until the last is back."""
+        alone = not self._out and SPLIT <= self._waiting < AHEAD
+        return (self._waiting + 1) // 2 if alone else GROUP
 
     def _ready(self) -> bool:
         if not self._tickets or len(self._out) > 1:

@@ -34,7 +34,11 @@ class Mlmd:
         return self._type("Artifact", type_, codec.artifact_type(type_))
 
     def contexts(self, wanted: Contexts) -> list[pb.Context]:
-        """These contexts with their ids, made when missing, each the child of the one before."""
+        """These contexts with their ids, made when missing, each the child of the one before.
+
+        The outermost (the namespace) is left out of the answer: what is in a controller's
+        context is in its namespace by the parent link.
+        """
         out: list[pb.Context] = []
         for type_, name, display_name in wanted:
             known = self._contexts.get((type_, name))
@@ -44,7 +48,7 @@ class Mlmd:
                     self._contexts.clear()
                 self._contexts[type_, name] = known
             out.append(known)
-        return out
+        return out[1:]
 
     def commit(self, request: rpc.PutLineageSubgraphRequest) -> tuple[list[int], list[int]]:
         """Write all of it in one transaction: (execution ids, artifact ids), in its order."""

@@ -71,9 +71,9 @@ class Batch:
 class Plan:
     """All batches of a group, and the outcome for each of its reports, in order."""
 
-    batches: list[Batch]
-    outcomes: list[Outcome]
-    nodes: dict[str, Node]
+    batches: list[Batch] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    nodes: dict[str, Node] = field(default_factory=dict)
 
 
 class Planner:
@@ -82,18 +82,18 @@ class Planner:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
 
-    def plan(self, group: Sequence[Action], pending: Sequence[dict[str, Node]] = ()) -> Plan:
+    def plan(self, group: Sequence[Action], pending: Sequence[Plan] = ()) -> Plan:
         reports = [report(action) for action in group]
-        nodes: dict[str, Node] = {}
-        self._find("Execution", {state.id for state, _ in reports}, nodes, pending)
-        self._find("Artifact", {a.id for _, found in reports for a in found}, nodes, pending)
+        plan = Plan()
+        nodes = plan.nodes
+        self._find("Execution", {state.id for state, _ in reports}, plan, pending)
+        self._find("Artifact", {a.id for _, found in reports for a in found}, plan, pending)
         dirty: dict[str, Node] = {}
         batches: dict[Contexts, Batch] = {}
-        outcomes: list[Outcome] = []
         first: dict[str, ActionState] = {}
         for state, mentioned in reports:
             news = self._merge_artifacts(mentioned, nodes, dirty)
-            outcomes.append(self._merge_action(state, nodes, dirty, news))
+            plan.outcomes.append(self._merge_action(state, nodes, dirty, news))
             first.setdefault(state.id, state)
         touched = [
             nodes[id_]
@@ -106,18 +106,17 @@ class Planner:
         # Batch by batch, as they are committed: a new artifact must be in the first that names it.
         for batch in batches.values():
             self._fill(batch, nodes, dirty)
-        return Plan(list(batches.values()), outcomes, nodes)
+        plan.batches = list(batches.values())
+        return plan
 
-    def _find(
-        self, kind: Kind, ids: set[str], nodes: dict[str, Node], pending: Sequence[dict[str, Node]]
-    ) -> None:
+    def _find(self, kind: Kind, ids: set[str], plan: Plan, pending: Sequence[Plan]) -> None:
         missing = []
         for id_ in ids:
-            for group in reversed(pending):
-                if id_ in group:
-                    node = group[id_]
+            for earlier in reversed(pending):
+                if id_ in earlier.nodes:
+                    node = earlier.nodes[id_]
                     edges = node.state.edges if kind == "Execution" else node.edges
-                    nodes[id_] = Node(node.state, node.ident, node.record, edges)
+                    plan.nodes[id_] = Node(node.state, node.ident, node.record, edges)
                     break
             else:
                 missing.append(id_)
@@ -126,7 +125,7 @@ class Planner:
             state: Any = load(found.record) if found.record else None
             edges = state.edges if kind == "Execution" and state else frozenset()
             ident = Ident(found.mlmd_id, found.type_id)
-            nodes[id_] = Node(state, ident, found.record or b"", edges)
+            plan.nodes[id_] = Node(state, ident, found.record or b"", edges)
 
     def _merge_artifacts(
         self, mentioned: list[ArtifactState], nodes: dict[str, Node], dirty: dict[str, Node]

@@ -153,11 +153,13 @@ class SqlReader:
 
     def controllers(self, cursor: str | None, limit: int) -> Page[ControllerCount]:
         after = _decode(cursor, (str,))[0] if cursor is not None else ""
-        # Counting through the index that MLMD keeps on string values.
         sql = f"""
-        SELECT string_value, COUNT(*) FROM ExecutionProperty
-        WHERE name = '{codec.CONTROLLER}' AND is_custom_property = 1 AND string_value > :after
-        GROUP BY string_value ORDER BY string_value LIMIT :limit
+        SELECT p.string_value, COUNT(*) FROM Context c
+        JOIN ContextProperty p ON p.context_id = c.id AND p.name = 'display_name'
+        JOIN Association a ON a.context_id = c.id
+        WHERE c.type_id IN (SELECT id FROM Type WHERE name = '{codec.CONTROLLER}')
+          AND p.string_value > :after
+        GROUP BY p.string_value ORDER BY p.string_value LIMIT :limit
         """
         with self._engine.connect() as db:
             rows = db.execute(text(sql), {"after": after, "limit": limit + 1}).all()

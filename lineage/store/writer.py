@@ -1,8 +1,8 @@
 """Group commit: concurrent reports share a transaction; nobody hears before the commit.
 
-Two threads. The *planner* takes what is queued, reads and merges it (`lineage.store.plan`);
-the *committer* sends each plan to the store process and tells the waiting. So one group is
-planned while the one before it commits. Exactly one writer per database.
+Two threads. The *planner* takes what is queued, reads, merges and encodes it; the *committer*
+sends each plan to the store process and tells the waiting. So one group is planned while the
+one before it commits. Exactly one writer per database.
 
 When the store process dies in a call, nobody knows whether the call was committed. Then,
 and whenever MLMD refuses, the group is planned again from what the database holds; merging
@@ -17,6 +17,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -37,7 +38,6 @@ log = logging.getLogger("lineage.store")
 PATIENCE = 30.0
 VOID = -1
 """The generation of a group that must be planned again."""
-NO_PLAN = Plan([], [], {})
 
 
 class _Group(NamedTuple):
@@ -58,8 +58,8 @@ class Writer:
         self._encoder = Encoder(self._mlmd, lookup)
         self._intake = Intake()
         self._plans: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
-        self._in_flight: list[_Group] = []
-        self._lock = threading.Lock()  # planning against recovery
+        self._in_flight: deque[_Group] = deque()
+        self._planning = threading.Lock()  # held while planning, and while recovering
         self._generation = 0
         self._threads = [
             threading.Thread(target=self._plan_all, name="planner", daemon=True),
@@ -104,20 +104,20 @@ class Writer:
             if group is not None:
                 self._plans.put(group)
             else:
-                self._intake.finished()
+                self._intake.finished(len(actions))
         self._plans.put(None)
 
     def _plan(self, tickets: list[Ticket], actions: list[Action]) -> _Group | None:
-        with self._lock:
+        with self._planning:
             generation = self._generation
-            pending = [group.plan.nodes for group in self._in_flight]
-            if any(group.generation != generation for group in self._in_flight):
+            in_flight = list(self._in_flight)
+            if any(group.generation != generation for group in in_flight):
                 generation = VOID  # rests on a plan that failed
             try:
-                plan = self._planner.plan(actions, pending)
-                calls = self._encoded(plan)
+                plan = self._planner.plan(actions, [group.plan for group in in_flight])
+                calls = self._encoder.encode(plan)
             except StoreError:  # a type or context could not be made: the committer waits
-                plan, calls, generation = NO_PLAN, [], VOID
+                plan, calls, generation = Plan(), [], VOID
             except Exception as error:
                 log.exception("a group could not be planned")
                 _tell(tickets, [_failed(action, _safe(error)) for action in actions])
@@ -135,9 +135,8 @@ class Writer:
             except Exception as error:
                 log.exception("a group could not be committed")
                 verdicts = [_failed(action, _safe(error)) for action in group.actions]
-            with self._lock:
-                self._in_flight.remove(group)
-            self._intake.finished()
+            self._in_flight.popleft()
+            self._intake.finished(len(group.actions))
             _tell(group.tickets, verdicts)
 
     def _commit_group(self, group: _Group) -> list[Verdict]:
@@ -147,7 +146,7 @@ class Writer:
                 return _verdicts(group.actions, group.plan)
             except LineageError as error:
                 log.warning("a commit failed and is tried again: %s", error)
-        with self._lock:
+        with self._planning:
             self._generation += 1
             return self._recover(group.actions, group.plan)
 
@@ -161,7 +160,7 @@ class Writer:
             self._store.wait_ready(max(0.0, deadline - time.monotonic()))
             try:
                 plan = self._planner.plan(actions)
-                self._commit(self._encoded(plan))
+                self._commit(self._encoder.encode(plan))
                 return _verdicts(actions, first if first.outcomes else plan)
             except StoreUnavailable:
                 time.sleep(0.05)
@@ -169,13 +168,9 @@ class Writer:
                 if len(actions) == 1:
                     return [_failed(actions[0], error)]
                 log.warning("MLMD refused a group (%s); its reports go one by one", error.code)
-                return [v for action in actions for v in self._recover([action], NO_PLAN)]
+                return [v for action in actions for v in self._recover([action], Plan())]
         late = StoreUnavailable(f"the store did not answer for {PATIENCE:.0f} s; try again")
         return [_failed(action, late) for action in actions]
-
-    def _encoded(self, plan: Plan) -> list[Call]:
-        calls = (self._encoder.encode(batch) for batch in plan.batches)
-        return [call for call in calls if call is not None]
 
     def _commit(self, calls: Sequence[Call]) -> None:
         for call in calls:
