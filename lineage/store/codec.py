@@ -86,9 +86,8 @@ def fill_execution(
     properties = node.custom_properties
     for name, value in foreign.items():
         properties[name].CopyFrom(value)
-    _, namespace, controller = state.get("controller")
+    namespace = state.get("controller")[1]
     properties["display_name"].string_value = state.get("name") or node.name
-    properties["task_name"].string_value = controller
     if namespace:
         properties[NAMESPACE].string_value = namespace
     if image := state.get("code.image"):
@@ -154,9 +153,11 @@ def contexts(state: ActionState) -> tuple[tuple[str, str, str], ...]:
     return tuple(out)
 
 
-def context(type_id: int, name: str, display_name: str, mlmd_id: int | None = None) -> pb.Context:
-    node = pb.Context(id=mlmd_id, type_id=type_id, name=name)
+def context(type_id: int, name: str, display_name: str) -> pb.Context:
+    """A context of ours; `name` is what its display name ends in, for filters."""
+    node = pb.Context(type_id=type_id, name=name)
     node.custom_properties["display_name"].string_value = display_name
+    node.custom_properties["name"].string_value = display_name.split("/", 2)[-1]
     return node
 
 
@@ -178,7 +179,7 @@ def own_properties(state: ArtifactState | ActionState) -> set[str]:
     if isinstance(state, ArtifactState):
         aliases = {f"{ALIAS}{index:03}" for index in range(len(state.aliases))}
         return own | aliases | {VERSION, *state.properties}
-    return own | {"task_name", NAMESPACE, "image", STARTED}
+    return own | {NAMESPACE, "image", STARTED}
 
 
 def unpack(stored: str | bytes) -> bytes:

@@ -384,7 +384,7 @@ def _action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
         where.append(_has("execution", codec.NAMESPACE, ":namespace"))
         values["namespace"] = filter.namespace
     if filter.controller is not None:
-        where.append(_has("execution", "task_name", ":controller"))
+        where.append(_BY_CONTROLLER)
         values["controller"] = filter.controller
     if filter.state is not None:
         where.append("n.last_known_state = :state")
@@ -399,6 +399,15 @@ def _action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
         where.append(f"(LOWER(n.name) LIKE :q ESCAPE '!' OR {_like('execution', 'display_name')})")
         values["q"] = _pattern(filter.q)
     return where, values
+
+
+# `cluster/namespace/name`, of which a filter gives the name.
+_BY_CONTROLLER = f"""EXISTS (
+  SELECT 1 FROM Association a
+  JOIN Context c ON c.id = a.context_id
+    AND c.type_id IN (SELECT id FROM Type WHERE name = '{codec.CONTROLLER}')
+  JOIN ContextProperty p ON p.context_id = c.id AND p.name = 'name'
+  WHERE a.execution_id = n.id AND p.string_value = :controller)"""
 
 
 def _of_type(kind: str) -> str:
