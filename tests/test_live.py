@@ -6,10 +6,11 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.model import Action, microseconds
+from lineage.model import Action, microseconds, parse_action
 from lineage.queries.live import Slot, live
 
 from .memory import MemoryReader
@@ -233,3 +234,31 @@ def test_order_of_reports_does_not_matter(reports: list[Action], random: random.
 
 def _json(reports: list[Action]) -> list[dict[str, Any]]:
     return [slot.json() for slot in live(MemoryReader.of(reports))]
+
+
+def test_versions_that_share_the_traffic_are_all_live() -> None:
+    """A canary stands beside what it may replace; taken back to 0 it leaves the other alone."""
+
+    def rollout(key: str, hour: int, shares: dict[str, float]) -> Action:
+        return parse_action(
+            orjson.dumps(
+                {
+                    "key": key, "type": "deploy", "controller": {"name": "kserve"},
+                    "state": "complete", "ended_at": f"2026-01-01T{hour:02}:00:00Z",
+                    "outputs": [
+                        {"type": "Deployment", "uri": "k8s://c/n/InferenceService/ranker",
+                         "version": f"{revision}@{hour}", "evidence": "observed",
+                         "properties": {"traffic": share}}
+                        for revision, share in shares.items()
+                    ],
+                }
+            )
+        )  # fmt: skip
+
+    reports = [rollout("r/1", 1, {"one": 100}), rollout("r/2", 2, {"one": 90, "two": 10})]
+    shared = live(MemoryReader.of(reports))
+    assert [(s.deployment.version, s.traffic) for s in shared] == [("one@2", 90), ("two@2", 10)]
+    back = live(MemoryReader.of([*reports, rollout("r/3", 3, {"one": 100, "two": 0})]))
+    assert [(s.deployment.version, s.traffic) for s in back] == [("one@3", 100)]
+    gone = rollout("r/4", 4, {"deleted-1": 0})
+    assert live(MemoryReader.of([*reports, gone])) == []

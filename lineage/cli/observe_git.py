@@ -168,7 +168,7 @@ def _repository(path: str, files: list[str]) -> Repository:
         from controllers_hooks.observers.git import Repository
     except ModuleNotFoundError as error:
         raise LineageError(
-            f"the git observer needs {error.name}; pip install 'lineage-without-dag[git]'"
+            f"the git observer needs {error.name}; pip install 'lineage-without-dag[kubernetes]'"
         ) from error
     return Repository(path, files)
 

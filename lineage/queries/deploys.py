@@ -45,9 +45,15 @@ class Deploy:
         return "reported" if "" in self.said else "committed"
 
     @property
-    def removes(self) -> bool:
+    def traffic(self) -> float | None:
+        """Percent of the requests; None = nobody said, so all of them."""
         _, traffic = self.deployment.fields.get("properties.traffic", (0, None))
-        return bool(traffic == 0)
+        split = isinstance(traffic, int | float) and not isinstance(traffic, bool)
+        return traffic if split else None
+
+    @property
+    def removes(self) -> bool:
+        return self.traffic == 0
 
 
 class Brought(NamedTuple):
@@ -84,6 +90,32 @@ def holding(found: Iterable[Deploy]) -> list[Deploy]:
     real = [d for d in found if not d.claimed_only]
     first_seen = min((d.ended for d in real if d.seen), default=None)
     return [d for d in real if d.seen or first_seen is None or d.ended < first_seen]
+
+
+def standing(terms: Sequence[Deploy]) -> list[Deploy]:
+    """The deploys that are live after these (oldest first): the last, or all that share the
+    traffic. Traffic taken from one version of several leaves the others live; taken from the
+    only one, it ends the slot."""
+    out: list[Deploy] = []
+    seen: set[str] = set()
+    given, ended = 0.0, False
+    for deploy in reversed(terms):
+        id_ = deploy.deployment.id
+        if id_ in seen:
+            continue
+        seen.add(id_)
+        if deploy.removes:
+            if (deploy.deployment.version or "").startswith(("deleted-", "uninstalled-")):
+                break
+            ended = True
+        elif deploy.traffic is None:
+            return out or ([] if ended else [deploy])
+        else:
+            out.append(deploy)
+            given += deploy.traffic
+            if given >= 100:
+                break
+    return out
 
 
 def models(reader: Reader, actions: Sequence[ActionState]) -> dict[str, list[Brought]]:

@@ -3,7 +3,8 @@
 A slot is the family of `Deployment` artifacts with one URI (`k8s://cluster/namespace/kind/name`).
 Live at T is the newest complete deploy that ended at or before T and was more than a claim;
 what the cluster showed (`observed`, or the action's own word) outranks what a git tree holds
-(`committed`). A deployment whose property `traffic` is 0 ends what was live.
+(`committed`). A deployment whose property `traffic` is 0 ends what was live; where several
+versions share the traffic, each that has some is live, newest first until all of it is given.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lineage.queries.deploys import (
     holding,
     models,
     named_models,
+    standing,
     trainings,
 )
 from lineage.store.ports import Reader
@@ -73,6 +75,8 @@ class Slot:
     """Claims newer than `since`, newest first."""
     history: tuple[Period, ...] = field(default=())
     """Everything that was live until now (or T), oldest first, the present one last."""
+    traffic: float | None = None
+    """Percent of the requests, where several versions share the slot; None = all of them."""
 
     @property
     def status(self) -> Status:
@@ -84,7 +88,7 @@ class Slot:
         return {
             "slot": self.uri, "cluster": self.cluster, "namespace": self.namespace,
             "kind": self.kind, "name": self.name, "status": self.status,
-            "since": iso(self.since), "evidence": self.evidence,
+            "since": iso(self.since), "evidence": self.evidence, "traffic": self.traffic,
             "deployment": self.deployment.json(), "action": self.action.json(),
             "models": [m.json() for m in self.models],
             "code": [c.json() for c in self.code],
@@ -114,16 +118,19 @@ def live(
     held = {uri: holding(all_) for uri, all_ in found.items()}
     brought = models(reader, [d.action for all_ in held.values() for d in all_])
     terms = {uri: _terms(all_, brought) for uri, all_ in held.items()}
-    now = {uri: all_[-1] for uri, all_ in terms.items() if all_ and not all_[-1].removes}
-    trained = trainings(reader, {uri: (d, brought[d.action.id]) for uri, d in now.items()}, as_of)
-    claims = {uri: _claims_since(found[uri], deploy.ended) for uri, deploy in now.items()}
-    acting = [d.action for d in (*now.values(), *(c for all_ in claims.values() for c in all_))]
+    now = {d.deployment.id: (uri, d) for uri, all_ in terms.items() for d in standing(all_)}
+    trained = trainings(
+        reader, {id_: (d, brought[d.action.id]) for id_, (_, d) in now.items()}, as_of
+    )
+    claims = {id_: _claims_since(found[uri], d.ended) for id_, (uri, d) in now.items()}
+    said = [claim for all_ in claims.values() for claim in all_]
+    acting = [d.action for d in (*(d for _, d in now.values()), *said)]
     inputs = {edge.artifact for action in acting for edge in action.edges if edge.side == "in"}
     known = reader.artifacts_by_id(sorted(inputs))
     slots = []
-    for uri, deploy in now.items():
+    for id_, (uri, deploy) in now.items():
         history = _history(terms[uri], brought)
-        present = history[-1]
+        present = [period for period in history if period.deployment.id == id_][-1]
         slots.append(
             Slot(
                 uri,
@@ -134,12 +141,15 @@ def live(
                 evidence=deploy.evidence,
                 models=present.models,
                 code=_code(deploy.action, known),
-                trained_by=tuple(action_node(action) for action in trained[uri]),
-                claims=_judged(claims[uri], brought[deploy.action.id], known),
+                trained_by=tuple(action_node(action) for action in trained[id_]),
+                claims=_judged(claims[id_], brought[deploy.action.id], known),
                 history=history,
+                traffic=deploy.traffic,
             )
         )
-    return sorted(slots, key=lambda slot: (_FIRST.index(slot.status), slot.uri))
+    return sorted(
+        slots, key=lambda slot: (_FIRST.index(slot.status), slot.uri, -(slot.traffic or 0))
+    )
 
 
 def _terms(held: Iterable[Deploy], brought: Mapping[str, list[Brought]]) -> list[Deploy]:
