@@ -29,6 +29,11 @@ class Call:
     """Nodes that the group before creates: to be updated, once they have an id."""
     open_events: list[tuple[pb.Event, Ident]] = field(default_factory=list)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something must be committed before this can be sent."""
+        return bool(self.open or self.open_events)
+
     def close(self) -> None:
         """Fill in the ids that are known by now."""
         for node, ident in self.open:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -13,10 +14,12 @@ from lineage.store.supervisor import StoreRefused
 
 M = TypeVar("M", bound=Message)
 Contexts = tuple[tuple[str, str, str], ...]
+Ids = tuple[list[int], list[int]]
 
 
 class Caller(Protocol):
     def call(self, method: str, request: bytes, timeout: float = ...) -> bytes: ...
+    def begin(self, method: str, request: bytes, timeout: float = ...) -> Callable[[], bytes]: ...
 
 
 class Mlmd:
@@ -50,10 +53,16 @@ class Mlmd:
             out.append(known)
         return out[1:]
 
-    def commit(self, request: rpc.PutLineageSubgraphRequest) -> tuple[list[int], list[int]]:
-        """Write all of it in one transaction: (execution ids, artifact ids), in its order."""
-        answer = self._call("PutLineageSubgraph", request, rpc.PutLineageSubgraphResponse)
-        return list(answer.execution_ids), list(answer.artifact_ids)
+    def begin(self, request: rpc.PutLineageSubgraphRequest) -> Callable[[], Ids]:
+        """Send a write, one transaction; what is returned waits for it and gives the ids of
+        its executions and artifacts, in its order."""
+        wait = self._caller.begin("PutLineageSubgraph", request.SerializeToString())
+
+        def ids() -> Ids:
+            answer = rpc.PutLineageSubgraphResponse.FromString(wait())
+            return list(answer.execution_ids), list(answer.artifact_ids)
+
+        return ids
 
     def _call(self, method: str, request: Message, response: type[M]) -> M:
         return response.FromString(self._caller.call(method, request.SerializeToString()))

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 
 import grpc
 
@@ -70,19 +71,31 @@ class StoreProcess:
         return self._ready.wait(timeout)
 
     def call(self, method: str, request: bytes, timeout: float = 60.0) -> bytes:
+        return self.begin(method, request, timeout)()
+
+    def begin(self, method: str, request: bytes, timeout: float = 60.0) -> Callable[[], bytes]:
+        """Send a call; what is returned waits for its answer. Several may be under way: the
+        store takes them one after the other."""
         channel = self._channel
         if channel is None or not self._ready.is_set():
             raise StoreUnavailable("the store process is restarting; try again shortly")
         try:
-            send = channel.unary_unary(f"/{SERVICE}/{method}")
-            return bytes(send(request, timeout=timeout))
-        except grpc.RpcError as error:
-            code = error.code()
-            if code in _GONE:
-                raise StoreUnavailable("the store process went away during the call") from None
-            raise StoreRefused(code.name, error.details() or "") from None
+            future = channel.unary_unary(f"/{SERVICE}/{method}").future(request, timeout=timeout)
         except ValueError:  # the channel was closed by a restart
             raise StoreUnavailable("the store process is restarting; try again shortly") from None
+
+        def answer() -> bytes:
+            try:
+                return bytes(future.result())
+            except grpc.FutureCancelledError:
+                raise StoreUnavailable("the store process went away during the call") from None
+            except grpc.RpcError as error:
+                code = error.code()
+                if code in _GONE:
+                    raise StoreUnavailable("the store process went away during the call") from None
+                raise StoreRefused(code.name, error.details() or "") from None
+
+        return answer
 
     def close(self) -> None:
         """End the process after the call under way, if any."""

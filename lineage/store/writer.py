@@ -18,7 +18,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from lineage.model import Action
 from lineage.store.encode import Call, Encoder
 from lineage.store.intake import GROUP, Done, Intake, Ticket
 from lineage.store.lookup import Lookup
-from lineage.store.mlmd import Mlmd
+from lineage.store.mlmd import Ids, Mlmd
 from lineage.store.plan import Plan, Planner
 from lineage.store.ports import Verdict
 from lineage.store.supervisor import StoreProcess, StoreRefused
@@ -173,13 +173,23 @@ class Writer:
         return [_failed(action, late) for action in actions]
 
     def _commit(self, calls: Sequence[Call]) -> None:
+        """Each call is sent before the one before it is answered, unless it needs its ids."""
+        sent: deque[tuple[Call, Callable[[], Ids]]] = deque()
         for call in calls:
+            while sent and (call.is_open or len(sent) > 1):
+                _identified(*sent.popleft())
             call.close()
-            execution_ids, artifact_ids = self._mlmd.commit(call.request)
-            for node, id_ in zip(call.actions, execution_ids, strict=True):
-                node.ident.mlmd_id = id_
-            for node, id_ in zip(call.artifacts, artifact_ids, strict=True):
-                node.ident.mlmd_id = id_
+            sent.append((call, self._mlmd.begin(call.request)))
+        while sent:
+            _identified(*sent.popleft())
+
+
+def _identified(call: Call, ids: Callable[[], Ids]) -> None:
+    execution_ids, artifact_ids = ids()
+    for node, id_ in zip(call.actions, execution_ids, strict=True):
+        node.ident.mlmd_id = id_
+    for node, id_ in zip(call.artifacts, artifact_ids, strict=True):
+        node.ident.mlmd_id = id_
 
 
 def _settle(future: asyncio.Future[list[Verdict]], verdicts: list[Verdict]) -> None:
