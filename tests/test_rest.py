@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import Server
 
-SHA = "sha256:" + "ab" * 32
+SHA = "sha256:" + "e5" * 32
 
 
 @pytest.fixture(scope="module")
