@@ -15,11 +15,13 @@ import networkx as nx
 from lineage.merge import ActionState, ArtifactState
 from lineage.model import iso
 
+# Nodes and edges are never changed. `frozen` would say so at three times the cost of making
+# one, and a large answer makes 25,000.
 Direction = Literal["upstream", "downstream", "both"]
 EdgeKind = Literal["recorded", "inferred", "same content"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ArtifactNode:
     id: str
     type: str
@@ -41,7 +43,7 @@ class ArtifactNode:
                 "uri": self.uri, "version": self.version}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ActionNode:
     """`started` and `ended` in µs since 1970 (UTC); `ended` None = not known to have ended."""
 
@@ -69,7 +71,7 @@ class ActionNode:
 Node = ArtifactNode | ActionNode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Edge:
     """`evidence` sorted; empty = the action's own report. `role` may be empty."""
 
@@ -141,17 +143,20 @@ def action_node(state: ActionState) -> ActionNode:
 
 
 def edges_of(state: ActionState) -> list[Edge]:
-    """An action's edges, one for each (artifact, side, role), evidence gathered."""
-    out: dict[tuple[str, str, str], Edge] = {}
+    """An action's edges, one for each (side, artifact, role), evidence gathered."""
+    out: list[Edge] = []
+    here, last = state.id, None
     for side, artifact, role, said in sorted(state.edges):
         place = (side, artifact, role)
-        ends = (artifact, state.id) if side == "in" else (state.id, artifact)
-        if place not in out:
-            out[place] = Edge(*ends, "recorded", role, (said,) if said else ())
-        elif out[place].evidence:
+        if place != last:
+            source, target = (artifact, here) if side == "in" else (here, artifact)
+            out.append(Edge(source, target, "recorded", role, (said,) if said else ()))
+            last = place
+        elif out[-1].evidence:
             # A report without evidence is the action's own word; it sorts first and stays.
-            out[place] = Edge(*ends, "recorded", role, (*out[place].evidence, said))
-    return list(out.values())
+            evidence = (*out[-1].evidence, said)
+            out[-1] = Edge(out[-1].source, out[-1].target, "recorded", role, evidence)
+    return out
 
 
 def build(

@@ -48,6 +48,8 @@ def bindings(
     if not unversioned:
         return set()
     made = _productions(reader, set(unversioned.values()))
+    if not made:
+        return set()
     out: set[Edge] = set()
     for state in actions:
         recorded = {edge.artifact for edge in state.edges if edge.side == "in"}

@@ -183,9 +183,18 @@ def own_properties(state: ArtifactState | ActionState) -> set[str]:
 
 
 def unpack(stored: str | bytes) -> bytes:
-    """The JSON inside a stored `lineage.record`: MLMD keeps an Any as base64 of its bytes."""
-    value = any_pb2.Any.FromString(b64decode(stored)).value
-    return wrappers_pb2.StringValue.FromString(value).value.encode()
+    """The JSON inside a stored `lineage.record`: MLMD keeps an Any as base64 of its bytes.
+
+    Read by hand, since a graph of 10,000 nodes does this 10,000 times: type URL (tag, length,
+    text), value (tag, length), and in it the StringValue's one field (tag, length, JSON).
+    """
+    raw = b64decode(stored)
+    at = 2 + raw[1] + 1
+    for _ in range(2):
+        while raw[at] & 0x80:
+            at += 1
+        at += 2
+    return raw[at - 1 :]
 
 
 def sortable(micros: int) -> str:
