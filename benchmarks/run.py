@@ -142,7 +142,7 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure and write docs/performance.md.")
-    parser.add_argument("--sizes", default="10k,100k", help="stores to fill: 10k,100k,1m")
+    parser.add_argument("--sizes", default="10k,100k,1m", help="stores to fill: 10k,100k,1m")
     parser.add_argument("--quick", action="store_true", help="one short round, 10k only")
     parser.add_argument("--dir", help="where databases go: the disk that is measured")
     parser.add_argument("--dry", action="store_true", help="print, do not write the docs")

@@ -17,10 +17,10 @@ from lineage.merge import (
     join_artifacts,
     load_action,
     load_artifact,
-    records,
     report,
 )
 from lineage.model import Action, parse_action
+from lineage.records import records
 
 from .strategies import actions
 

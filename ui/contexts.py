@@ -9,8 +9,9 @@ from typing import Any
 
 from lineage.graph import ActionNode, ArtifactNode, Graph, action_node, artifact_node
 from lineage.identity import action_id
-from lineage.merge import ActionState, ArtifactState, view
+from lineage.merge import ActionState, ArtifactState
 from lineage.queries.live import Slot
+from lineage.records import view
 from lineage.store.ports import ArtifactFilter, Reader
 from ui import kinds, links, metrics, names, words
 

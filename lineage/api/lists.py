@@ -12,8 +12,9 @@ from lineage.api.requests import Cursor, Limit, Moment, ReaderOf, Text, answer, 
 from lineage.errors import NotFound
 from lineage.graph import action_node
 from lineage.identity import action_id, canonical_uri
-from lineage.merge import ActionState, view, view_artifact
+from lineage.merge import ActionState
 from lineage.queries.export import export
+from lineage.records import view, view_artifact
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
 
 router = APIRouter(tags=["read"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from lineage.merge import records
+from lineage.records import records
 from lineage.store.ports import Reader
 
 _REMEMBERED = 100_000
@@ -16,7 +16,7 @@ def export(reader: Reader) -> Iterator[bytes]:
     """NDJSON in chunks, sorted by key and then by the time of the report.
 
     An artifact's own fields go with one of its actions, the one reported last: no field
-    of it can be later than that report (see `lineage.merge.records`).
+    of it can be later than that report (see `lineage.records.records`).
     """
     owner: dict[str, str] = {}
     for states, artifacts in reader.walk():

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, text
@@ -18,9 +17,10 @@ from sqlalchemy import Connection, Engine, text
 from lineage.errors import BadRequest
 from lineage.graph import Direction
 from lineage.identity import is_digest
-from lineage.merge import ActionState, ArtifactState, load_action, load_artifact
+from lineage.merge import ActionState, ArtifactState, load_action
 from lineage.store import codec
 from lineage.store.database import IDS
+from lineage.store.filters import action_where, like, of_type, pattern
 from lineage.store.ports import (
     ActionFilter,
     ArtifactFilter,
@@ -28,52 +28,12 @@ from lineage.store.ports import (
     ControllerCount,
     Page,
 )
+from lineage.store.select import ACTIONS, ARTIFACTS, RECORDS, SIDES, action_of, artifact_of, fetch
+from lineage.store.walks import Found, loaded, reach
 
 WALK = 500
-NEAR = 1000
-"""Actions whose artifacts count as equally near when a walk is cut."""
-SEEDS = 400
-"""Actions a recursive query starts from; SQLite bounds the terms of a compound SELECT."""
-
-_INS = ", ".join(str(int(t)) for t in codec.INPUTS)
-_OUTS = ", ".join(str(int(t)) for t in codec.OUTPUTS)
-_SIDES = {"in": _INS, "out": _OUTS}
-
-_ACTIONS = f"""
-SELECT n.external_id, p.proto_value FROM Execution n
-JOIN ExecutionProperty p ON p.execution_id = n.id AND p.name = '{codec.RECORD}'
-  AND p.is_custom_property = 1
-"""
-_ARTIFACTS = f"""
-SELECT n.external_id, p.proto_value FROM Artifact n
-JOIN ArtifactProperty p ON p.artifact_id = n.id AND p.name = '{codec.RECORD}'
-  AND p.is_custom_property = 1
-"""
-# By MLMD's ids, in one look-up a node: the record says who it is.
-_RECORDS = {
-    kind: f"""
-    SELECT '', proto_value FROM {kind}Property
-    WHERE {kind.lower()}_id IN {IDS} AND name = '{codec.RECORD}' AND is_custom_property = 1
-    """
-    for kind in ("Execution", "Artifact")
-}
 _VERSIONED = f"""JOIN ArtifactProperty v ON v.artifact_id = n.id
   AND v.name = '{codec.VERSION}' AND v.is_custom_property = 1"""
-
-# One hop = from an action to those that wrote what it read (or read what it wrote).
-_HOP = {
-    "upstream": (_INS, _OUTS),
-    "downstream": (_OUTS, _INS),
-}
-
-
-@dataclass(slots=True)
-class Found:
-    """MLMD ids in the order of their distance (dicts as ordered sets)."""
-
-    actions: dict[int, None] = field(default_factory=dict)
-    artifacts: dict[int, None] = field(default_factory=dict)
-    truncated: bool = False
 
 
 class SqlReader:
@@ -92,18 +52,18 @@ class SqlReader:
 
     def actions_by_id(self, ids: Sequence[str]) -> dict[str, ActionState]:
         with self._engine.connect() as db:
-            rows = _rows(db, _ACTIONS + f"WHERE n.external_id IN {IDS}", ids)
-            return {row[0]: _action(row) for row in rows}
+            rows = fetch(db, ACTIONS + f"WHERE n.external_id IN {IDS}", ids)
+            return {row[0]: action_of(row) for row in rows}
 
     def artifacts_by_id(self, ids: Sequence[str]) -> dict[str, ArtifactState]:
         with self._engine.connect() as db:
-            rows = _rows(db, _ARTIFACTS + f"WHERE n.external_id IN {IDS}", ids)
-            return {row[0]: _artifact(row) for row in rows}
+            rows = fetch(db, ARTIFACTS + f"WHERE n.external_id IN {IDS}", ids)
+            return {row[0]: artifact_of(row) for row in rows}
 
     # -- lists ----------------------------------------------------------------------
 
     def actions(self, filter: ActionFilter, cursor: str | None, limit: int) -> Page[ActionState]:
-        where, values = _action_where(filter)
+        where, values = action_where(filter)
         if cursor is not None:
             moment, last = _decode(cursor, (str, int))
             where.append(
@@ -124,32 +84,32 @@ class SqlReader:
         with self._engine.connect() as db:
             rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
         next_ = _encode(rows[limit - 1][3], rows[limit - 1][2]) if len(rows) > limit else None
-        return Page([_action(row) for row in rows[:limit]], next_)
+        return Page([action_of(row) for row in rows[:limit]], next_)
 
     def artifacts(
         self, filter: ArtifactFilter, cursor: str | None, limit: int
     ) -> Page[ArtifactState]:
         where, values = ["1 = 1"], dict[str, Any]()
         if filter.type is not None:
-            where.append(_of_type("Artifact"))
+            where.append(of_type("Artifact"))
             values |= {"type": filter.type, "mlmd_type": codec.type_name("Artifact", filter.type)}
         if filter.uri is not None:
             where.append("n.uri = :uri")
             values["uri"] = filter.uri
         if filter.q:
-            named = _like("artifact", "display_name")
+            named = like("artifact", "display_name")
             where.append(f"(LOWER(n.uri) LIKE :q ESCAPE '!' OR {named})")
-            values["q"] = _pattern(filter.q)
+            values["q"] = pattern(filter.q)
         if cursor is not None:
             where.append("n.id < :last")
             (values["last"],) = _decode(cursor, (int,))
         # The id is wanted as well, for the cursor.
-        select = _ARTIFACTS.replace("p.proto_value", "p.proto_value, n.id", 1)
+        select = ARTIFACTS.replace("p.proto_value", "p.proto_value, n.id", 1)
         sql = f"{select} WHERE {' AND '.join(where)} ORDER BY n.id DESC LIMIT :limit"
         with self._engine.connect() as db:
             rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
         next_ = _encode(rows[limit - 1][2]) if len(rows) > limit else None
-        return Page([_artifact(row) for row in rows[:limit]], next_)
+        return Page([artifact_of(row) for row in rows[:limit]], next_)
 
     def controllers(self, cursor: str | None, limit: int) -> Page[ControllerCount]:
         after = _decode(cursor, (str,))[0] if cursor is not None else ""
@@ -174,14 +134,14 @@ class SqlReader:
     ) -> Mapping[str, list[ActionState]]:
         sql = f"""
         SELECT a.external_id, p.proto_value FROM Artifact a
-        JOIN Event v ON v.artifact_id = a.id AND v.type IN ({_SIDES[side]})
+        JOIN Event v ON v.artifact_id = a.id AND v.type IN ({SIDES[side]})
         JOIN ExecutionProperty p ON p.execution_id = v.execution_id
           AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
         WHERE a.external_id IN {IDS}
         """
         out: dict[str, list[ActionState]] = {id_: [] for id_ in artifacts}
         with self._engine.connect() as db:
-            for id_, record in _rows(db, sql, artifacts):
+            for id_, record in fetch(db, sql, artifacts):
                 out[id_].append(load_action(codec.unpack(record)))
         return out
 
@@ -195,7 +155,7 @@ class SqlReader:
         """
         last: dict[str, tuple[int, str]] = {}
         with self._engine.connect() as db:
-            for id_, record in _rows(db, sql, artifacts):
+            for id_, record in fetch(db, sql, artifacts):
                 state = load_action(codec.unpack(record))
                 last[id_] = max(last.get(id_, (-1, "")), (state.clock, state.key))
         return {id_: key for id_, (_, key) in last.items()}
@@ -208,28 +168,28 @@ class SqlReader:
                 sql = (
                     f"SELECT uri FROM Artifact WHERE uri IN {IDS} GROUP BY uri HAVING COUNT(*) > 1"
                 )
-                uris = [row[0] for row in _rows(db, sql, uris)]
+                uris = [row[0] for row in fetch(db, sql, uris)]
             out: dict[str, list[ArtifactState]] = {uri: [] for uri in uris}
-            for row in _rows(db, _ARTIFACTS + f"WHERE n.uri IN {IDS}", uris):
-                state = _artifact(row)
+            for row in fetch(db, ARTIFACTS + f"WHERE n.uri IN {IDS}", uris):
+                state = artifact_of(row)
                 out[state.uri].append(state)
         return out
 
     def same_content(self, artifacts: Sequence[ArtifactState]) -> list[ArtifactState]:
         digests = sorted({a.version for a in artifacts if a.version and is_digest(a.version)})
-        sql = f"{_ARTIFACTS} {_VERSIONED} WHERE v.string_value IN {IDS}"
-        declared = f"""{_ARTIFACTS} JOIN ArtifactProperty v ON v.artifact_id = n.id
+        sql = f"{ARTIFACTS} {_VERSIONED} WHERE v.string_value IN {IDS}"
+        declared = f"""{ARTIFACTS} JOIN ArtifactProperty v ON v.artifact_id = n.id
           AND v.name >= '{codec.ALIAS}' AND v.name < '{codec.ALIAS}~' AND v.is_custom_property = 1
         WHERE v.string_value IN {IDS}"""
         known = {a.id for a in artifacts}
         aliases = sorted({alias for a in artifacts for alias in a.aliases})
         found: dict[str, ArtifactState] = {}
         with self._engine.connect() as db:
-            rows = [*_rows(db, sql, digests)]
-            rows += _rows(db, _ARTIFACTS + f"WHERE n.uri IN {IDS}", aliases)
-            rows += _rows(db, declared, sorted({a.uri for a in artifacts}))
+            rows = [*fetch(db, sql, digests)]
+            rows += fetch(db, ARTIFACTS + f"WHERE n.uri IN {IDS}", aliases)
+            rows += fetch(db, declared, sorted({a.uri for a in artifacts}))
         for row in rows:
-            state = _artifact(row)
+            state = artifact_of(row)
             if state.id not in known:
                 found[state.id] = state
         return list(found.values())
@@ -259,187 +219,36 @@ class SqlReader:
             found = Found()
             for kind, into in (("Execution", found.actions), ("Artifact", found.artifacts)):
                 sql = f"SELECT id FROM {kind} WHERE external_id IN {IDS}"
-                into |= dict.fromkeys(row[0] for row in _rows(db, sql, starts))
+                into |= dict.fromkeys(row[0] for row in fetch(db, sql, starts))
             ways = [w for w in ("upstream", "downstream") if direction in (w, "both")]
-            parts = [_reach(db, way, found, depth, max_nodes) for way in ways]
+            parts = [reach(db, way, found, depth, max_nodes) for way in ways]
             for part in parts:
                 found.actions |= part.actions
                 found.artifacts |= part.artifacts
                 found.truncated |= part.truncated
-            return _loaded(db, found, max_nodes)
+            return loaded(db, found, max_nodes)
 
     def walk(self) -> Iterator[tuple[list[ActionState], dict[str, ArtifactState]]]:
         with self._engine.connect() as db:
             ids = [row[0] for row in db.execute(text("SELECT id FROM Execution ORDER BY name"))]
             for start in range(0, len(ids), WALK):
-                rows = _rows(db, _RECORDS["Execution"], ids[start : start + WALK])
-                states = sorted((_action(r) for r in rows), key=lambda s: s.key)
+                rows = fetch(db, RECORDS["Execution"], ids[start : start + WALK])
+                states = sorted((action_of(r) for r in rows), key=lambda s: s.key)
                 touched = sorted({edge.artifact for state in states for edge in state.edges})
-                found = _rows(db, _ARTIFACTS + f"WHERE n.external_id IN {IDS}", touched)
-                yield states, {r[0]: _artifact(r) for r in found}
-
-
-def _action(row: Any) -> ActionState:
-    return load_action(codec.unpack(row[1]), row[0])
-
-
-def _artifact(row: Any) -> ArtifactState:
-    return load_artifact(codec.unpack(row[1]), row[0])
-
-
-def _rows(db: Connection, sql: str, ids: Iterable[Any], **more: Any) -> Sequence[Any]:
-    ids = list(ids)
-    return db.execute(text(sql), {"ids": json.dumps(ids), **more}).all() if ids else ()
-
-
-def _reach(db: Connection, way: str, starts: Found, depth: int | None, most: int) -> Found:
-    near, far = _HOP[way]
-    if depth is not None:
-        return _levels(db, starts, near, far, depth, most)
-    sql = f"SELECT execution_id FROM Event WHERE artifact_id IN {IDS} AND type IN ({far})"
-    first = starts.actions | dict.fromkeys(r[0] for r in _rows(db, sql, starts.artifacts))
-    found = _recursive(db, first, near, far, most)
-    sql = f"SELECT DISTINCT artifact_id FROM Event WHERE execution_id IN {IDS} AND type IN ({near})"
-    nearest = list(found.actions)
-    for begin in range(0, len(nearest), NEAR):
-        rows = _rows(db, sql, nearest[begin : begin + NEAR])
-        found.artifacts |= dict.fromkeys(row[0] for row in rows)
-    return found
-
-
-def _recursive(db: Connection, starts: dict[int, None], near: str, far: str, most: int) -> Found:
-    """SQLite's queue is first in, first out: what a limit leaves is what lies nearest."""
-    found: dict[int, None] = {}
-    ids = list(starts)
-    for begin in range(0, len(ids), SEEDS):
-        seeds = " UNION ALL ".join(f"SELECT {int(id_)}" for id_ in ids[begin : begin + SEEDS])
-        sql = f"""
-        WITH RECURSIVE walk(id) AS (
-          {seeds}
-          UNION
-          SELECT b.execution_id FROM walk
-          JOIN Event a ON a.execution_id = walk.id AND a.type IN ({near})
-          JOIN Event b ON b.artifact_id = a.artifact_id AND b.type IN ({far})
-          LIMIT {most + 1}
-        ) SELECT id FROM walk
-        """
-        found |= dict.fromkeys(row[0] for row in db.execute(text(sql)))
-    return Found(found, {}, len(found) > most)
-
-
-def _levels(db: Connection, starts: Found, near: str, far: str, depth: int, most: int) -> Found:
-    """Breadth first, one query a level: a depth in the recursive query would visit a node
-    once for every depth it can be reached at."""
-    found = Found(dict(starts.actions), dict(starts.artifacts))
-    actions, artifacts = found.actions, found.artifacts
-    to_artifacts = f"SELECT artifact_id FROM Event WHERE execution_id IN {IDS} AND type IN ({near})"
-    to_actions = f"SELECT execution_id FROM Event WHERE artifact_id IN {IDS} AND type IN ({far})"
-    for _ in range(depth):
-        next_artifacts = dict.fromkeys(r[0] for r in _rows(db, to_artifacts, actions))
-        next_actions = dict.fromkeys(r[0] for r in _rows(db, to_actions, artifacts))
-        artifacts = {id_: None for id_ in next_artifacts if id_ not in found.artifacts}
-        actions = {id_: None for id_ in next_actions if id_ not in found.actions}
-        found.actions |= actions
-        found.artifacts |= artifacts
-        if len(found.actions) + len(found.artifacts) > most:
-            found.truncated = True
-            break
-        if not actions and not artifacts:
-            break
-    return found
-
-
-def _loaded(db: Connection, found: Found, most: int) -> Closure:
-    """The states of what was found; of more than `most`, the nearest of each kind stay."""
-    actions, artifacts = list(found.actions), list(found.artifacts)
-    cut = len(actions) + len(artifacts) > most
-    if cut:
-        room = max(most - len(actions), most // 2, 1)
-        artifacts = artifacts[:room]
-        actions = actions[: most - len(artifacts)]
-    states = [_action(row) for row in _rows(db, _RECORDS["Execution"], actions)]
-    things = [_artifact(row) for row in _rows(db, _RECORDS["Artifact"], artifacts)]
-    return Closure(states, things, found.truncated or cut)
+                found = fetch(db, ARTIFACTS + f"WHERE n.external_id IN {IDS}", touched)
+                yield states, {r[0]: artifact_of(r) for r in found}
 
 
 def _deployments(db: Connection, uris: list[str]) -> set[str]:
     """Those of which any version is called a Deployment."""
-    sql = f"SELECT DISTINCT n.uri FROM Artifact n WHERE n.uri IN {IDS} AND {_of_type('Artifact')}"
+    sql = f"SELECT DISTINCT n.uri FROM Artifact n WHERE n.uri IN {IDS} AND {of_type('Artifact')}"
     named = {"type": "Deployment", "mlmd_type": codec.type_name("Artifact", "Deployment")}
-    return {row[0] for row in _rows(db, sql, uris, **named)}
+    return {row[0] for row in fetch(db, sql, uris, **named)}
 
 
 def _in_namespace(uri: str, namespace: str | None) -> bool:
     parts = uri.removeprefix("k8s://").split("/")
     return namespace is None or (len(parts) > 1 and parts[1] == namespace)
-
-
-def _action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
-    where: list[str] = []
-    values: dict[str, Any] = {}
-    if filter.type is not None:
-        where.append(_of_type("Execution"))
-        values |= {"type": filter.type, "mlmd_type": codec.type_name("Execution", filter.type)}
-    if filter.namespace is not None:
-        where.append(_has("execution", codec.NAMESPACE, ":namespace"))
-        values["namespace"] = filter.namespace
-    if filter.controller is not None:
-        where.append(_BY_CONTROLLER)
-        values["controller"] = filter.controller
-    if filter.state is not None:
-        where.append("n.last_known_state = :state")
-        values["state"] = int(codec.STATES.get(filter.state, -1))
-    if filter.since is not None:
-        where.append("s.string_value >= :since")
-        values["since"] = codec.sortable(filter.since)
-    if filter.until is not None:
-        where.append("s.string_value < :until")
-        values["until"] = codec.sortable(filter.until)
-    if filter.q:
-        where.append(f"(LOWER(n.name) LIKE :q ESCAPE '!' OR {_like('execution', 'display_name')})")
-        values["q"] = _pattern(filter.q)
-    return where, values
-
-
-# `cluster/namespace/name`, of which a filter gives the name.
-_BY_CONTROLLER = f"""EXISTS (
-  SELECT 1 FROM Association a
-  JOIN Context c ON c.id = a.context_id
-    AND c.type_id IN (SELECT id FROM Type WHERE name = '{codec.CONTROLLER}')
-  JOIN ContextProperty p ON p.context_id = c.id AND p.name = 'name'
-  WHERE a.execution_id = n.id AND p.string_value = :controller)"""
-
-
-def _of_type(kind: str) -> str:
-    """The type now: MLMD's, unless a later report moved the node to another."""
-    moved = (
-        f"SELECT 1 FROM {kind}Property x WHERE x.{kind.lower()}_id = n.id"
-        f" AND x.name = '{codec.TYPE}' AND x.is_custom_property = 1"
-    )
-    return (
-        f"((n.type_id IN (SELECT id FROM Type WHERE name = :mlmd_type) AND NOT EXISTS ({moved}))"
-        f" OR EXISTS ({moved} AND x.string_value = :type))"
-    )
-
-
-def _has(kind: str, name: str, parameter: str) -> str:
-    return (
-        f"EXISTS (SELECT 1 FROM {kind.capitalize()}Property x WHERE x.{kind}_id = n.id"
-        f" AND x.name = '{name}' AND x.is_custom_property = 1 AND x.string_value = {parameter})"
-    )
-
-
-def _like(kind: str, name: str) -> str:
-    return (
-        f"EXISTS (SELECT 1 FROM {kind.capitalize()}Property x WHERE x.{kind}_id = n.id"
-        f" AND x.name = '{name}' AND x.is_custom_property = 1"
-        f" AND LOWER(x.string_value) LIKE :q ESCAPE '!')"
-    )
-
-
-def _pattern(q: str) -> str:
-    escaped = q.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{escaped}%"
 
 
 def _encode(*values: str | int) -> str:

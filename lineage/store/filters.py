@@ -1,0 +1,76 @@
+"""What a list's filter is in SQL: conditions on the node `n` (and its start, `s`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lineage.store import codec
+from lineage.store.ports import ActionFilter
+
+
+def action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
+    where: list[str] = []
+    values: dict[str, Any] = {}
+    if filter.type is not None:
+        where.append(of_type("Execution"))
+        values |= {"type": filter.type, "mlmd_type": codec.type_name("Execution", filter.type)}
+    if filter.namespace is not None:
+        where.append(has("execution", codec.NAMESPACE, ":namespace"))
+        values["namespace"] = filter.namespace
+    if filter.controller is not None:
+        where.append(_BY_CONTROLLER)
+        values["controller"] = filter.controller
+    if filter.state is not None:
+        where.append("n.last_known_state = :state")
+        values["state"] = int(codec.STATES.get(filter.state, -1))
+    if filter.since is not None:
+        where.append("s.string_value >= :since")
+        values["since"] = codec.sortable(filter.since)
+    if filter.until is not None:
+        where.append("s.string_value < :until")
+        values["until"] = codec.sortable(filter.until)
+    if filter.q:
+        where.append(f"(LOWER(n.name) LIKE :q ESCAPE '!' OR {like('execution', 'display_name')})")
+        values["q"] = pattern(filter.q)
+    return where, values
+
+
+# `cluster/namespace/name`, of which a filter gives the name.
+_BY_CONTROLLER = f"""EXISTS (
+  SELECT 1 FROM Association a
+  JOIN Context c ON c.id = a.context_id
+    AND c.type_id IN (SELECT id FROM Type WHERE name = '{codec.CONTROLLER}')
+  JOIN ContextProperty p ON p.context_id = c.id AND p.name = 'name'
+  WHERE a.execution_id = n.id AND p.string_value = :controller)"""
+
+
+def of_type(kind: str) -> str:
+    """The type now: MLMD's, unless a later report moved the node to another."""
+    moved = (
+        f"SELECT 1 FROM {kind}Property x WHERE x.{kind.lower()}_id = n.id"
+        f" AND x.name = '{codec.TYPE}' AND x.is_custom_property = 1"
+    )
+    return (
+        f"((n.type_id IN (SELECT id FROM Type WHERE name = :mlmd_type) AND NOT EXISTS ({moved}))"
+        f" OR EXISTS ({moved} AND x.string_value = :type))"
+    )
+
+
+def has(kind: str, name: str, parameter: str) -> str:
+    return (
+        f"EXISTS (SELECT 1 FROM {kind.capitalize()}Property x WHERE x.{kind}_id = n.id"
+        f" AND x.name = '{name}' AND x.is_custom_property = 1 AND x.string_value = {parameter})"
+    )
+
+
+def like(kind: str, name: str) -> str:
+    return (
+        f"EXISTS (SELECT 1 FROM {kind.capitalize()}Property x WHERE x.{kind}_id = n.id"
+        f" AND x.name = '{name}' AND x.is_custom_property = 1"
+        f" AND LOWER(x.string_value) LIKE :q ESCAPE '!')"
+    )
+
+
+def pattern(q: str) -> str:
+    escaped = q.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%"

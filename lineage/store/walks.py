@@ -1,0 +1,101 @@
+"""Walks over recorded edges, in SQL: by a recursive query, or level by level to a depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, text
+
+from lineage.store.database import IDS
+from lineage.store.ports import Closure
+from lineage.store.select import INS, OUTS, RECORDS, action_of, artifact_of, fetch
+
+NEAR = 1000
+"""Actions whose artifacts count as equally near when a walk is cut."""
+SEEDS = 400
+"""Actions a recursive query starts from; SQLite bounds the terms of a compound SELECT."""
+
+# One hop = from an action to those that wrote what it read (or read what it wrote).
+_HOP = {
+    "upstream": (INS, OUTS),
+    "downstream": (OUTS, INS),
+}
+
+
+@dataclass(slots=True)
+class Found:
+    """MLMD ids in the order of their distance (dicts as ordered sets)."""
+
+    actions: dict[int, None] = field(default_factory=dict)
+    artifacts: dict[int, None] = field(default_factory=dict)
+    truncated: bool = False
+
+
+def reach(db: Connection, way: str, starts: Found, depth: int | None, most: int) -> Found:
+    near, far = _HOP[way]
+    if depth is not None:
+        return _levels(db, starts, near, far, depth, most)
+    sql = f"SELECT execution_id FROM Event WHERE artifact_id IN {IDS} AND type IN ({far})"
+    first = starts.actions | dict.fromkeys(r[0] for r in fetch(db, sql, starts.artifacts))
+    found = _recursive(db, first, near, far, most)
+    sql = f"SELECT DISTINCT artifact_id FROM Event WHERE execution_id IN {IDS} AND type IN ({near})"
+    nearest = list(found.actions)
+    for begin in range(0, len(nearest), NEAR):
+        rows = fetch(db, sql, nearest[begin : begin + NEAR])
+        found.artifacts |= dict.fromkeys(row[0] for row in rows)
+    return found
+
+
+def _recursive(db: Connection, starts: dict[int, None], near: str, far: str, most: int) -> Found:
+    """SQLite's queue is first in, first out: what a limit leaves is what lies nearest."""
+    found: dict[int, None] = {}
+    ids = list(starts)
+    for begin in range(0, len(ids), SEEDS):
+        seeds = " UNION ALL ".join(f"SELECT {int(id_)}" for id_ in ids[begin : begin + SEEDS])
+        sql = f"""
+        WITH RECURSIVE walk(id) AS (
+          {seeds}
+          UNION
+          SELECT b.execution_id FROM walk
+          JOIN Event a ON a.execution_id = walk.id AND a.type IN ({near})
+          JOIN Event b ON b.artifact_id = a.artifact_id AND b.type IN ({far})
+          LIMIT {most + 1}
+        ) SELECT id FROM walk
+        """
+        found |= dict.fromkeys(row[0] for row in db.execute(text(sql)))
+    return Found(found, {}, len(found) > most)
+
+
+def _levels(db: Connection, starts: Found, near: str, far: str, depth: int, most: int) -> Found:
+    """Breadth first, one query a level: a depth in the recursive query would visit a node
+    once for every depth it can be reached at."""
+    found = Found(dict(starts.actions), dict(starts.artifacts))
+    actions, artifacts = found.actions, found.artifacts
+    to_artifacts = f"SELECT artifact_id FROM Event WHERE execution_id IN {IDS} AND type IN ({near})"
+    to_actions = f"SELECT execution_id FROM Event WHERE artifact_id IN {IDS} AND type IN ({far})"
+    for _ in range(depth):
+        next_artifacts = dict.fromkeys(r[0] for r in fetch(db, to_artifacts, actions))
+        next_actions = dict.fromkeys(r[0] for r in fetch(db, to_actions, artifacts))
+        artifacts = {id_: None for id_ in next_artifacts if id_ not in found.artifacts}
+        actions = {id_: None for id_ in next_actions if id_ not in found.actions}
+        found.actions |= actions
+        found.artifacts |= artifacts
+        if len(found.actions) + len(found.artifacts) > most:
+            found.truncated = True
+            break
+        if not actions and not artifacts:
+            break
+    return found
+
+
+def loaded(db: Connection, found: Found, most: int) -> Closure:
+    """The states of what was found; of more than `most`, the nearest of each kind stay."""
+    actions, artifacts = list(found.actions), list(found.artifacts)
+    cut = len(actions) + len(artifacts) > most
+    if cut:
+        room = max(most - len(actions), most // 2, 1)
+        artifacts = artifacts[:room]
+        actions = actions[: most - len(artifacts)]
+    states = [action_of(row) for row in fetch(db, RECORDS["Execution"], actions)]
+    things = [artifact_of(row) for row in fetch(db, RECORDS["Artifact"], artifacts)]
+    return Closure(states, things, found.truncated or cut)
