@@ -72,13 +72,17 @@ class Client:
             key, body = _key(action), json.dumps(action, default=_plain).encode()
         return self._json("PUT", f"/actions/{_segment(key)}", content=body, kind=JSON)
 
-    def batch(self, body: bytes | Iterable[bytes], ndjson: bool = True) -> Answer:
+    def batch(
+        self, body: bytes | Iterable[bytes], ndjson: bool = True, verdicts: str = "all"
+    ) -> Answer:
         """Record many: NDJSON (or a JSON array) as it is, or an iterable of such pieces.
 
         The answer counts outcomes and holds a verdict for each item; an item that is
-        refused does not keep the others out.
+        refused does not keep the others out. `verdicts="failed"` lists only those.
         """
-        return self._json("POST", "/actions/batch", content=body, kind=NDJSON if ndjson else JSON)
+        asked = {} if verdicts == "all" else {"verdicts": verdicts}
+        kind = NDJSON if ndjson else JSON
+        return self._json("POST", "/actions/batch", asked, content=body, kind=kind)
 
     def action(self, key: str) -> Answer:
         """An action by its key or id."""

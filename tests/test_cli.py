@@ -442,7 +442,7 @@ class Scripted(Client):
         super().__init__()
         self.script = list(script)
 
-    def batch(self, body: Any, ndjson: bool = True) -> dict[str, Any]:
+    def batch(self, body: Any, ndjson: bool = True, verdicts: str = "all") -> dict[str, Any]:
         step = self.script.pop(0)
         if isinstance(step, LineageError):
             raise step

@@ -192,7 +192,7 @@ def action_start() -> int:
 
 
 def test_a_standard_client_in_another_process_reads_the_same(store: Store) -> None:
-    """Types with their bases, states, URIs, events with role and index, contexts with parents."""
+    """Types with their bases, states, URIs, events with role and evidence, contexts with parents."""
     store.record(
         act("k/train", controller={"cluster": "c", "namespace": "n", "name": "trainer"},
             inputs=[{"type": "Dataset", "uri": "gs://b/d", "version": "v1", "role": "issues"}],
@@ -229,7 +229,7 @@ print(json.dumps(out))
                        ["lineage.train", "TRAIN", "k/train", pb.Execution.COMPLETE]],
         "artifacts": [["lineage.PullRequest", "https://h/1", 2], ["system.Dataset", "gs://b/d", 2],
                       ["system.Model", "models/m", 2]],
-        "events": [[3, 1595526327000, ["issues", 0]], [4, 1595530931000, ["model", 0, "observed"]]],
+        "events": [[3, 1595526327000, ["issues"]], [4, 1595530931000, ["model", "observed"]]],
         "contexts": [["lineage.Controller", "c/n/trainer"]],
         "parents": ["c/n"], "attributed": 2, "display_name": "k/train", "auc": [0.5],
     }  # fmt: skip

@@ -5,10 +5,11 @@ The busiest routes: a body is validated once, by pydantic, straight from its byt
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from lineage.api import examples
@@ -16,12 +17,12 @@ from lineage.api.requests import answer, bounded_body
 from lineage.errors import BadRequest, InvalidRecord, LineageError, TooLarge
 from lineage.identity import action_id
 from lineage.model import Action, parse_action
-from lineage.store.ports import Verdict
+from lineage.store.ports import Outcome, Verdict
 
 router = APIRouter(tags=["record"])
 
 MAX_BATCH = 10_000
-_STATUS = {"created": 201, "merged": 200, "unchanged": 200}
+_STATUS: dict[Outcome, int] = {"created": 201, "merged": 200, "unchanged": 200}
 _ITEMS = {"type": "array", "items": {"$ref": examples.ACTION_REF}, "maxItems": MAX_BATCH}
 
 
@@ -61,7 +62,12 @@ async def put_action(request: Request, key: str) -> Response:
         ("application/x-ndjson", {"type": "string"}, orjson.dumps(examples.TRAIN).decode()),
     ),
 )
-async def post_batch(request: Request) -> Response:
+async def post_batch(
+    request: Request,
+    verdicts: Annotated[
+        Literal["all", "failed"], Query(description="which results are listed")
+    ] = "all",
+) -> Response:
     """At most 10,000 actions, as a JSON array or one JSON object a line. Each gets a verdict;
     the good ones are committed whatever the others are."""
     state = request.app.state
@@ -69,12 +75,17 @@ async def post_batch(request: Request) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     items = await run_in_threadpool(_parse, body, "json" not in kind or "ndjson" in kind)
     good = [item for item in items if isinstance(item, Action)]
-    verdicts = iter(await state.recorder.record(good) if good else [])
+    found = iter(await state.recorder.record(good) if good else [])
+    pairs = [(item, next(found) if isinstance(item, Action) else None) for item in items]
+    counts = Counter(verdict.outcome for _, verdict in pairs if verdict is not None)
+    done = {outcome: counts[outcome] for outcome in _STATUS}
     results = [
-        _result(index, item, next(verdicts) if isinstance(item, Action) else None)
-        for index, item in enumerate(items)
+        _result(index, item, verdict)
+        for index, (item, verdict) in enumerate(pairs)
+        if verdicts == "all" or verdict is None or verdict.outcome is None
     ]
-    return answer(_summary(results))
+    failed = len(items) - sum(done.values())
+    return answer({"received": len(items), **done, "failed": failed, "results": results})
 
 
 def _parse(body: bytes, lines: bool) -> list[Action | InvalidRecord]:
@@ -116,12 +127,3 @@ def _result(index: int, item: Action | InvalidRecord, verdict: Verdict | None) -
     return {"index": index, "key": key, "id": action_id(key) if key else None,
             "status": error.status, "outcome": None,
             "error": {"detail": error.detail, "errors": error.errors}}  # fmt: skip
-
-
-def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
-    counts = {"created": 0, "merged": 0, "unchanged": 0}
-    for result in results:
-        if result["outcome"]:
-            counts[result["outcome"]] += 1
-    failed = len(results) - sum(counts.values())
-    return {"received": len(results), **counts, "failed": failed, "results": results}

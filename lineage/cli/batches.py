@@ -100,10 +100,10 @@ def send(
 def _deliver(client: Client, batch: Batch) -> dict[str, Any]:
     for pause in PATIENCE:
         try:
-            return client.batch(batch.body)
+            return client.batch(batch.body, verdicts="failed")
         except StoreUnavailable:
             time.sleep(pause)
-    return client.batch(batch.body)
+    return client.batch(batch.body, verdicts="failed")
 
 
 def _land(

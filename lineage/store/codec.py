@@ -9,7 +9,6 @@ filters. Pure: protobuf messages in and out, no calls.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -126,16 +125,16 @@ def fill_artifact(
     _pack(properties[RECORD].proto_value, record)
 
 
-def fill_event(event: pb.Event, edge: Edge, index: int, state: ActionState) -> None:
-    """An edge as MLMD shows it. MLMD writes an event once, so a role or evidence reported
-    later is only in the record, which is the truth (docs/decisions/0003)."""
+def fill_event(event: pb.Event, edge: Edge, state: ActionState) -> None:
+    """An edge as MLMD shows it: role, then evidence. MLMD writes an event once, so what is
+    reported later is only in the record, which is the truth; an index among a set that still
+    grows would depend on the order of arrival (docs/decisions/0003)."""
     incoming = edge.side == "in"
     moment = state.started if incoming else state.ended or state.started
     event.type = pb.Event.INPUT if incoming else pb.Event.OUTPUT
     event.milliseconds_since_epoch = moment // 1000
     steps = event.path.steps
     steps.add().key = edge.role or edge.side + "put"
-    steps.add().index = index
     if edge.evidence:
         steps.add().key = edge.evidence
 
@@ -225,13 +224,3 @@ def _put(value: pb.Value, scalar: Any) -> None:
         value.double_value = scalar
     else:
         value.string_value = str(scalar)
-
-
-def numbered(edges: Iterable[Edge]) -> list[tuple[int, Edge]]:
-    """Edges with their index among those of the same side, in canonical order."""
-    counts = {"in": 0, "out": 0}
-    out = []
-    for edge in sorted(edges):
-        out.append((counts[edge.side], edge))
-        counts[edge.side] += 1
-    return out

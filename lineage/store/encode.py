@@ -93,9 +93,9 @@ class Encoder:
 
     def _events(self, call: Call, batch: Batch) -> None:
         places = {node.state.id: index for index, node in enumerate(call.artifacts)}
-        for index, number, edge, target in batch.events:
+        for index, edge, target in batch.events:
             out = call.request.event_edges.add(execution_index=index)
-            codec.fill_event(out.event, edge, number, batch.actions[index].state)
+            codec.fill_event(out.event, edge, batch.actions[index].state)
             if target.ident.mlmd_id is not None:
                 # Linked by id: resending the node would blank what we leave out (trap 6).
                 out.event.artifact_id = target.ident.mlmd_id

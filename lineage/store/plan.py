@@ -61,8 +61,8 @@ class Batch:
     contexts: Contexts
     actions: list[Node] = field(default_factory=list)
     artifacts: list[Node] = field(default_factory=list)
-    events: list[tuple[int, int, Edge, Node]] = field(default_factory=list)
-    """(index in `actions`, number of the edge, the edge, its artifact)"""
+    events: list[tuple[int, Edge, Node]] = field(default_factory=list)
+    """(index in `actions`, the edge, its artifact)"""
     mentioned: dict[str, Node] = field(default_factory=dict)
     """Artifacts known before that these actions name: they too belong to the contexts."""
 
@@ -169,7 +169,7 @@ class Planner:
                 batch.actions.append(action)
             # One MLMD event for each (artifact, side), whatever its roles: its key there.
             done = {(edge.side, edge.artifact) for edge in action.edges}
-            for number, edge in codec.numbered(action.state.edges):
+            for edge in sorted(action.state.edges):
                 artifact = nodes.get(edge.artifact)
                 if artifact is None:
                     continue  # not mentioned by this group, so its event is stored already
@@ -179,7 +179,7 @@ class Planner:
                     batch.mentioned[edge.artifact] = artifact
                 if changed and (edge.side, edge.artifact) not in done:
                     done.add((edge.side, edge.artifact))
-                    batch.events.append((index, number, edge, artifact))
+                    batch.events.append((index, edge, artifact))
 
 
 def _successor(node: Node, state: Any, record: bytes) -> Node:
