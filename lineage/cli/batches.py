@@ -1,7 +1,7 @@
 """Many records to a server: whole lines in bounded batches, a few of them in flight.
 
-The lines go as they are; only the server parses them. Two in flight, so that it can read
-one batch while it commits the other.
+The lines go as they are; only the server parses them. Several in flight, so that it
+can read one while it commits another.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
 from lineage.errors import StoreUnavailable
@@ -57,11 +57,6 @@ def add_indexes(path: str) -> None:
         connection.commit()
     finally:
         connection.close()
-
-
-def schema_version(engine: Engine) -> int:
-    with engine.connect() as connection:
-        return int(connection.execute(text("SELECT schema_version FROM MLMDEnv")).scalar_one())
 
 
 def _quoted(path: str) -> str:
