@@ -122,6 +122,34 @@ class Client:
         """What is live, now or at a past moment: `{"as_of", "slots"}`."""
         return self._json("GET", "/live", params={"as_of": as_of, "namespace": namespace})
 
+    def history(self, slot: str, as_of: datetime | str | None = None) -> Answer:
+        """What was live in a slot (`k8s://cluster/namespace/kind/name`), from when to when."""
+        return self._json("GET", f"/live/{_segment(slot)}/history", params={"as_of": as_of})
+
+    def impact(self, of: str, **options: Any) -> Answer:
+        """What a thing reaches, live slots first. Options: as_of, max_nodes."""
+        return self._json("GET", "/impact", params={"of": of, **options})
+
+    def diff(self, a: str, b: str, **options: Any) -> Answer:
+        """What differs between two artifacts, actions or slots (`SLOT@time`)."""
+        return self._json("GET", "/diff", params={"a": a, "b": b, **options})
+
+    def stale(self, **options: Any) -> Answer:
+        """Live slots with something newer behind them. Options: as_of, namespace, max_age."""
+        return self._json("GET", "/stale", params=options)
+
+    def flow(self, **options: Any) -> Answer:
+        """Which controller feeds which, and what was not taken up. Options: as_of, namespace."""
+        return self._json("GET", "/flow", params=options)
+
+    def search(self, q: str, **options: Any) -> Answer:
+        """What has a name, URI, commit, digest, parameter or property like this, best first."""
+        return self._json("GET", "/search", params={"q": q, **options})
+
+    def stats(self) -> Answer:
+        """How much the store holds."""
+        return self._json("GET", "/stats")
+
     def export(self) -> Iterator[bytes]:
         """Every record as NDJSON, in chunks of bytes; replaying it elsewhere copies the store."""
         with self._answer("GET", "/api/v1/export") as response:

@@ -11,6 +11,7 @@ from fastapi import Depends, Query, Request, Response
 from lineage.config import Settings
 from lineage.errors import BadRequest, TooLarge
 from lineage.model import microseconds
+from lineage.queries.asof import AsOf
 from lineage.store.ports import Reader
 
 MAX_LIMIT = 500
@@ -26,7 +27,6 @@ def get_settings(request: Request) -> Settings:
     return settings
 
 
-ReaderOf = Annotated[Reader, Depends(get_reader)]
 SettingsOf = Annotated[Settings, Depends(get_settings)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="items on a page")]
 Cursor = Annotated[
@@ -38,6 +38,24 @@ Moment = Annotated[
     Query(max_length=64, description="ISO 8601; a date alone is its beginning, 00:00 UTC",
           examples=["2020-08-01", "2020-07-23T17:45:27Z"]),
 ]  # fmt: skip
+
+
+def get_reader_at(request: Request, as_of: Moment = None) -> Reader:
+    """The reader of what had happened by `as_of`; without one, of all there is."""
+    at = moment("as_of", as_of)
+    reader = get_reader(request)
+    return reader if at is None else AsOf(reader, at)
+
+
+def get_asked_at(as_of: Moment = None) -> int:
+    """The moment a question is about, in µs: `as_of`, else now."""
+    at = moment("as_of", as_of)
+    return microseconds(datetime.now(UTC)) if at is None else at
+
+
+ReaderOf = Annotated[Reader, Depends(get_reader)]
+ReaderAt = Annotated[Reader, Depends(get_reader_at)]
+AskedAt = Annotated[int, Depends(get_asked_at)]
 
 
 async def bounded_body(request: Request, most: int) -> bytes:
