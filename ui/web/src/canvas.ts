@@ -1,0 +1,149 @@
+/** Pan, zoom, fit and the small map of one graph. Knows shapes, not lineage. */
+
+import { select, type Selection } from "d3-selection";
+import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
+import { all, calm, made, on, one, type Undo } from "./dom";
+
+const READABLE = 0.7;
+/** Fitting makes text smaller than this only when somebody asks for it. */
+
+export type Spot = { x: number; y: number; width: number; height: number };
+
+export class Canvas {
+  readonly svg: SVGSVGElement;
+  private readonly world: SVGGElement;
+  private readonly size: { width: number; height: number };
+  private readonly behaviour: ZoomBehavior<SVGSVGElement, unknown>;
+  private readonly surface: Selection<SVGSVGElement, unknown, null, undefined>;
+  private readonly undo: Undo[] = [];
+  private map: { frame: SVGRectElement; box: HTMLElement } | null = null;
+  at: ZoomTransform = zoomIdentity;
+
+  constructor(readonly root: HTMLElement, private readonly moved: (at: ZoomTransform) => void) {
+    this.svg = one<SVGSVGElement>("svg.graph", root)!;
+    this.world = one<SVGGElement>("[data-world]", this.svg)!;
+    const [x = 0, y = 0, width = 1, height = 1] = (this.svg.getAttribute("viewBox") ?? "").split(" ").map(Number);
+    this.size = { width: width + 2 * x, height: height + 2 * y };
+    for (const name of ["viewBox", "width", "height"]) this.svg.removeAttribute(name);
+    this.surface = select(this.svg);
+    this.behaviour = zoom<SVGSVGElement, unknown>()
+      .scaleExtent([0.05, 3])
+      .filter((event: MouseEvent | WheelEvent) => !event.button && (event.type !== "dblclick"))
+      .on("zoom", (event: D3ZoomEvent<SVGSVGElement, unknown>) => this.apply(event.transform));
+    this.surface.call(this.behaviour);
+    this.drawMap();
+    this.undo.push(on(window, "resize" as keyof HTMLElementEventMap, () => this.showFrame()));
+  }
+
+  end(): void {
+    this.surface.on(".zoom", null);
+    this.undo.forEach((undo) => undo());
+  }
+
+  /** As large as it fits, but not below what can be read, unless `whole`. */
+  fit(whole: boolean, around: Spot | null): void {
+    const { clientWidth: wide, clientHeight: high } = this.root;
+    const scale = Math.min(wide / (this.size.width + 36), high / (this.size.height + 36), 1.15);
+    if (whole || scale >= READABLE || !around) return this.go(this.centred(scale, { x: 0, y: 0, ...this.size }));
+    this.go(this.centred(Math.max(scale, 0.9), around));
+  }
+
+  restore(text: string): boolean {
+    const [x, y, k] = text.split(",").map(Number);
+    if (x === undefined || y === undefined || !k || Number.isNaN(x + y + k)) return false;
+    this.go(zoomIdentity.translate(x, y).scale(k));
+    return true;
+  }
+
+  by(factor: number): void {
+    this.behaviour.scaleBy(this.surface, factor);
+  }
+
+  pan(x: number, y: number): void {
+    this.behaviour.translateBy(this.surface, x / this.at.k, y / this.at.k);
+  }
+
+  /** Move only if it is not on screen already. */
+  reveal(spot: Spot): void {
+    const { clientWidth: wide, clientHeight: high } = this.root;
+    const [left, top] = this.at.apply([spot.x, spot.y]);
+    const [right, bottom] = this.at.apply([spot.x + spot.width, spot.y + spot.height]);
+    if (left < 12 || top < 12 || right > wide - 12 || bottom > high - 12) this.go(this.centred(this.at.k, spot));
+  }
+
+  go(to: ZoomTransform): void {
+    this.behaviour.transform(this.surface, to);
+  }
+
+  private centred(scale: number, spot: Spot): ZoomTransform {
+    const { clientWidth: wide, clientHeight: high } = this.root;
+    const x = wide / 2 - scale * (spot.x + spot.width / 2);
+    const y = high / 2 - scale * (spot.y + spot.height / 2);
+    return zoomIdentity.translate(x, y).scale(scale);
+  }
+
+  private apply(at: ZoomTransform): void {
+    this.at = at;
+    this.world.setAttribute("transform", at.toString());
+    this.showFrame();
+    this.moved(at);
+  }
+
+  /** A picture of the whole in the corner, for graphs larger than the screen. */
+  private drawMap(): void {
+    const { clientWidth: wide, clientHeight: high } = this.root;
+    if (this.size.width < 1.4 * wide && this.size.height < 1.4 * high) return;
+    const space = "http://www.w3.org/2000/svg";
+    const svg = document.createElementNS(space, "svg");
+    svg.setAttribute("viewBox", `-20 -20 ${this.size.width + 40} ${this.size.height + 40}`);
+    for (const node of all<SVGGElement>(".g-node", this.world)) {
+      const { x, y, width, height } = spotOf(node);
+      const mark = document.createElementNS(space, "rect");
+      for (const [name, value] of Object.entries({ x, y, width, height, rx: 8 })) mark.setAttribute(name, String(value));
+      mark.setAttribute("class", `m-node ${node.getAttribute("class") ?? ""}`);
+      svg.append(mark);
+    }
+    const frame = document.createElementNS(space, "rect");
+    frame.setAttribute("class", "m-frame");
+    svg.append(frame);
+    const box = made("div", { class: "map", "aria-hidden": "true" });
+    box.append(svg);
+    this.root.append(box);
+    this.map = { frame, box };
+    const jump = (event: PointerEvent): void => {
+      if (event.type === "pointermove" && !event.buttons) return;
+      const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM()?.inverse());
+      this.go(this.centred(this.at.k, { x: point.x, y: point.y, width: 0, height: 0 }));
+    };
+    this.undo.push(on(box, "pointerdown", jump), on(box, "pointermove", jump));
+  }
+
+  private showFrame(): void {
+    if (!this.map) return;
+    const { clientWidth: wide, clientHeight: high } = this.root;
+    const [x, y] = this.at.invert([0, 0]);
+    const shown = { x, y, width: wide / this.at.k, height: high / this.at.k };
+    for (const [name, value] of Object.entries(shown)) this.map.frame.setAttribute(name, String(value));
+  }
+}
+
+/** Where a node is drawn, in the units of the picture. */
+export function spotOf(node: SVGGElement): Spot {
+  const [x = 0, y = 0] = (node.getAttribute("transform") ?? "").match(/-?[\d.]+/g)?.map(Number) ?? [];
+  const box = one<SVGRectElement>(".g-box", node);
+  return { x, y, width: Number(box?.getAttribute("width") ?? 0), height: Number(box?.getAttribute("height") ?? 0) };
+}
+
+/** Let what was there before glide to its new place, and what is new fade in. */
+export function glide(before: Map<string, Spot>, svg: SVGSVGElement): void {
+  if (calm.matches || !before.size) return;
+  for (const node of all<SVGGElement>(".g-node[data-id]", svg)) {
+    const [old, spot] = [before.get(node.dataset["id"] ?? ""), spotOf(node)];
+    if (old) {
+      if (old.x === spot.x && old.y === spot.y) continue;
+      const move = (at: Spot): Keyframe => ({ transform: `translate(${at.x}px, ${at.y}px)` });
+      node.animate([move(old), move(spot)], { duration: 260, easing: "cubic-bezier(.2,.7,.3,1)" });
+    } else node.animate([{ opacity: 0 }, { opacity: 1 }], { duration: 320 });
+  }
+  for (const link of all<SVGGElement>(".g-link", svg)) link.animate([{ opacity: 0 }, { opacity: 1 }], { duration: 320 });
+}

@@ -1,0 +1,238 @@
+/** The graph of a page: what hovering, selecting, keys and the tools do with it. */
+
+import { Canvas, glide, spotOf, type Spot } from "./canvas";
+import { all, debounced, on, one, say, typing, type Undo } from "./dom";
+import { changed, visit } from "./page";
+import { closePanel, openPanel } from "./panel";
+
+type Node = SVGGElement;
+
+let before = new Map<string, Spot>();
+let kept = "";
+
+/** Remember where things are, for the next picture to begin from. */
+export function remember(): void {
+  before = new Map(all<Node>("svg.graph .g-node[data-id]").map((node) => [node.dataset["id"]!, spotOf(node)]));
+}
+
+export function graph(quiet: boolean): Undo {
+  const root = one<HTMLElement>("[data-graph]");
+  if (!root || !one("[data-world]", root)) return () => undefined;
+  const here = new GraphPage(root, quiet);
+  return () => here.end();
+}
+
+class GraphPage {
+  private readonly canvas: Canvas;
+  private readonly nodes: Node[];
+  private readonly before = new Map<string, string[]>();
+  private readonly after = new Map<string, string[]>();
+  private readonly byBox = new Map<string, Node>();
+  private readonly undo: Undo[] = [];
+  private current: Node | null = null;
+
+  constructor(private readonly root: HTMLElement, quiet: boolean) {
+    const note = debounced(250, () => this.note());
+    this.canvas = new Canvas(root, () => note());
+    this.nodes = all<Node>(".g-node", root);
+    for (const node of this.nodes) this.byBox.set(node.id, node);
+    for (const link of all<SVGGElement>(".g-link", root)) {
+      const [from, to] = [link.dataset["from"] ?? "", link.dataset["to"] ?? ""];
+      push(this.after, from, to);
+      push(this.before, to, from);
+    }
+    this.place(quiet);
+    glide(quiet ? before : new Map(), this.canvas.svg);
+    this.listen();
+    this.choose(this.find(new URLSearchParams(location.search).get("selected")) ?? this.focus(), false);
+    if (new URLSearchParams(location.search).get("selected")) void this.panel();
+  }
+
+  end(): void {
+    remember();
+    kept = this.text();
+    this.undo.forEach((undo) => undo());
+    this.canvas.end();
+  }
+
+  /** Where it was before, as the address says, else fitted. */
+  private place(quiet: boolean): void {
+    const said = new URLSearchParams(location.search).get("at") ?? "";
+    if (quiet && kept && this.canvas.restore(kept)) return;
+    if (said && this.canvas.restore(said)) return;
+    const focus = this.focus();
+    this.canvas.fit(false, focus ? spotOf(focus) : null);
+  }
+
+  private listen(): void {
+    const { root, undo } = this;
+    undo.push(on(root, "pointerover", (event) => this.light(nodeAt(event))));
+    undo.push(on(root, "pointerleave", () => this.light(null)));
+    undo.push(on(root, "focusin", (event) => this.light(nodeAt(event))));
+    undo.push(on(root, "focusout", () => this.light(null)));
+    undo.push(on(root, "click", (event) => this.click(event)));
+    undo.push(on(root, "dblclick", (event) => this.recentre(nodeAt(event), event)));
+    undo.push(on(document, "keydown", (event) => this.key(event)));
+    for (const button of all<HTMLButtonElement>("[data-zoom]")) {
+      button.hidden = false;
+      undo.push(on(button, "click", () => this.tool(button.dataset["zoom"] ?? "")));
+    }
+  }
+
+  private click(event: MouseEvent): void {
+    const node = nodeAt(event);
+    if (!node || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    if (node.dataset["open"] !== undefined) return;
+    event.preventDefault();
+    this.choose(node, true);
+    void this.panel();
+  }
+
+  private recentre(node: Node | null, event: Event): void {
+    const href = node?.dataset["href"];
+    if (!href) return;
+    event.preventDefault();
+    void visit(new URL(href, location.href));
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (typing(event) || event.metaKey || event.ctrlKey || event.altKey || one("dialog[open]")) return;
+    const inside = this.root.contains(document.activeElement) || document.activeElement === document.body || document.activeElement?.id === "main";
+    if (!inside) return;
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (way) this.step(way[0]!, way[1]!);
+    else if (event.key === "Enter" && this.current && document.activeElement !== this.root) this.enter();
+    else if (event.key === " ") void this.panel();
+    else if (event.key === "Escape") this.clear();
+    else if ("+=-0f".includes(event.key)) this.tool({ "+": "in", "=": "in", "-": "out", "0": "fit", f: "whole" }[event.key]!);
+    else return;
+    event.preventDefault();
+  }
+
+  private enter(): void {
+    const { href, open } = this.current!.dataset;
+    if (href ?? open) void visit(new URL((open ?? href)!, location.href), { quiet: open !== undefined });
+  }
+
+  private tool(name: string): void {
+    const focus = this.current ?? this.focus();
+    if (name === "in") this.canvas.by(1.25);
+    else if (name === "out") this.canvas.by(0.8);
+    else this.canvas.fit(name === "whole", focus ? spotOf(focus) : null);
+  }
+
+  /** To the nearest node in this direction. */
+  private step(right: number, down: number): void {
+    const from = spotOf(this.current ?? this.focus() ?? this.nodes[0]!);
+    let best: [number, Node] | null = null;
+    for (const node of this.nodes) {
+      const spot = spotOf(node);
+      const [x, y] = [spot.x + spot.width / 2 - from.x - from.width / 2, spot.y + spot.height / 2 - from.y - from.height / 2];
+      const along = x * right + y * down;
+      const aside = Math.abs(x * down + y * right);
+      if (along < 8 || node === this.current) continue;
+      const cost = along + 2.5 * aside;
+      if (!best || cost < best[0]) best = [cost, node];
+    }
+    if (best) this.choose(best[1], true);
+  }
+
+  private choose(node: Node | null, focus: boolean): void {
+    for (const other of this.nodes) {
+      other.classList.toggle("selected", other === node && focus);
+      anchor(other)?.setAttribute("tabindex", other === node ? "0" : "-1");
+    }
+    this.current = node;
+    if (!node || !focus) return;
+    anchor(node)?.focus({ preventScroll: true });
+    this.canvas.reveal(spotOf(node));
+    if (one("#panel:not([hidden])")) void this.panel();
+  }
+
+  private async panel(): Promise<void> {
+    const about = this.current?.dataset["panel"];
+    if (!about) return;
+    this.current!.classList.add("selected");
+    history.replaceState(null, "", changed({ selected: this.current!.dataset["id"] ?? "" }));
+    await openPanel(about, () => {
+      this.current?.classList.remove("selected");
+      history.replaceState(null, "", changed({ selected: "" }));
+    });
+  }
+
+  private clear(): void {
+    if (closePanel()) return;
+    this.light(null);
+  }
+
+  /** The way to the sources and the way to production stay, the rest fades. */
+  private light(node: Node | null): void {
+    const lit = node ? this.reach(node) : null;
+    this.root.classList.toggle("tracing", lit !== null);
+    for (const other of this.nodes) other.classList.toggle("lit", lit?.has(other.id) ?? false);
+    for (const link of all<SVGGElement>(".g-link", this.root)) {
+      const ends = [link.dataset["from"] ?? "", link.dataset["to"] ?? ""];
+      link.classList.toggle("lit", lit !== null && ends.every((end) => lit.has(end)));
+    }
+  }
+
+  private reach(node: Node): Set<string> {
+    const found = new Set([node.id]);
+    for (const ways of [this.before, this.after]) {
+      const seen = new Set([node.id]);
+      const queue = [node.id];
+      for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+        for (const next of ways.get(id) ?? []) {
+          if (seen.has(next)) continue;
+          seen.add(next);
+          found.add(next);
+          queue.push(next);
+        }
+      }
+    }
+    return found;
+  }
+
+  private note(): void {
+    const url = changed({ at: this.text() });
+    if (url.href !== location.href) history.replaceState(null, "", url);
+  }
+
+  private text(): string {
+    const { x, y, k } = this.canvas.at;
+    return `${x.toFixed(0)},${y.toFixed(0)},${k.toFixed(2)}`;
+  }
+
+  private focus(): Node | null {
+    return one<Node>(".g-node.g-focus", this.root);
+  }
+
+  private find(id: string | null): Node | null {
+    return id ? this.nodes.find((node) => node.dataset["id"] === id) ?? null : null;
+  }
+}
+
+function nodeAt(event: Event): Node | null {
+  return (event.target as Element | null)?.closest?.<Node>(".g-node") ?? one<Node>(":scope > .g-node", (event.target as Element) ?? document);
+}
+
+function anchor(node: Node): SVGAElement | null {
+  return node.closest<SVGAElement>("a");
+}
+
+function push(map: Map<string, string[]>, key: string, value: string): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
+
+/** Copy the address of the view as it is. */
+export function copyLink(): void {
+  for (const button of all<HTMLButtonElement>("[data-copy]")) {
+    button.hidden = false;
+    button.onclick = async () => {
+      const text = button.dataset["copy"] || location.href;
+      await navigator.clipboard.writeText(text).then(() => say("Copied."), () => say("The browser did not let us copy."));
+    };
+  }
+}
