@@ -103,10 +103,22 @@ class Cluster:
                         yield json.loads(line)
 
     def patch(self, path: str, body: Object) -> None:
-        headers = {"content-type": "application/merge-patch+json"}
-        raw = json.dumps(body).encode()
-        with self._answer("PATCH", path, timeout=30, body=raw, headers=headers) as answer:
-            answer.read()
+        self.send("PATCH", path, body, "application/merge-patch+json")
+
+    def send(
+        self, method: str, path: str, body: Object | None = None, kind: str = "application/json"
+    ) -> Object:
+        """One request; the object it is answered with."""
+        headers = {"content-type": kind} if body is not None else {}
+        raw = None if body is None else json.dumps(body).encode()
+        with self._answer(method, path, timeout=30, body=raw, headers=headers) as answer:
+            found = json.loads(answer.data)
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def configuration(self) -> Any:
+        """Of the kubernetes client: the address and the credentials."""
+        return self._configuration
 
     @contextmanager
     def _answer(
@@ -119,7 +131,7 @@ class Cluster:
     ) -> Iterator[Any]:
         import urllib3
 
-        sent = {"accept": "application/json", **(headers or {}), **self._credentials()}
+        sent = {"accept": "application/json", **(headers or {}), **self.credentials()}
         try:
             answer = self._pool.request(
                 method,
@@ -139,7 +151,8 @@ class Cluster:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise ClusterError(f"the cluster did not answer: {error}") from error
 
-    def _credentials(self) -> dict[str, str]:
+    def credentials(self) -> dict[str, str]:
+        """The headers that say who asks."""
         # Asked for each time: tokens of a pod are replaced while it runs.
         settings: Any = self._configuration.auth_settings().values()
         return {s["key"]: s["value"] for s in settings if s["in"] == "header" and s["value"]}

@@ -17,8 +17,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from controllers_hooks.observers import yaml_path
-from lineage.errors import BadRequest
-from lineage.identity import identify
 from lineage.model import iso, microseconds
 
 Record = dict[str, Any]
@@ -36,12 +34,11 @@ class Watch:
     repository: str
     """`https://host/owner/name`: in keys, links and as the code."""
     slot: str
+    """Its canonical URI, which ends every key: names repeat, from cluster to cluster."""
     file: str
     """The file, or the folder that all watched files are in: the path of the code."""
     controller: Mapping[str, str]
     type: str = "Model"
-    name: str = ""
-    """The last part of every key; empty = the slot's own name."""
     claims: re.Pattern[str] | None = None
     """What counts as a name in a message; None = whatever looks like the value."""
 
@@ -50,12 +47,8 @@ class Watch:
         """`host/owner/name`."""
         return self.repository.partition("://")[2]
 
-    @property
-    def last(self) -> str:
-        return self.name or self.slot.rpartition("/")[2]
-
     def key(self, sha: str) -> str:
-        return f"git/{self.place}/{sha}/{self.last}"
+        return f"git/{self.place}/{sha}/{self.slot}"
 
 
 class Commit(NamedTuple):
@@ -167,27 +160,16 @@ def after_force(watch: Watch, steps: Sequence[tuple[Commit, Held]], before: Held
 
 
 def recorded(watch: Watch, views: Iterable[Record]) -> list[Known]:
-    """What the server knows of this slot from this repository.
-
-    Raises:
-        BadRequest: the keys are taken by another slot of the same name.
-    """
-    slot = identify(watch.slot, None, "Deployment").uri
+    """What the server knows of this slot from this repository."""
     out = []
     prefix = f"git/{watch.place}/"
     for view in views:
         sha, _, rest = view["key"].removeprefix(prefix).partition("/")
-        if not view["key"].startswith(prefix) or rest.partition("/moved-")[0] != watch.last:
+        if not view["key"].startswith(prefix) or rest.partition("/moved-")[0] != watch.slot:
             continue
-        slots = {o["uri"]: o for o in view["outputs"] if o["type"] == "Deployment"}
-        if slot not in slots:
-            raise BadRequest(
-                f"{view['key']} is what happened to {', '.join(slots) or 'something else'}, not "
-                f"to {slot}; tell the two apart with --as, such as --as {_apart(slot)}"
-            )
-        deploy = any(o["uri"] == slot and o.get("evidence") == "committed" for o in view["outputs"])
+        committed = {o["uri"] for o in view["outputs"] if o.get("evidence") == "committed"}
         at = microseconds(datetime.fromisoformat(view.get("ended_at") or view["reported_at"]))
-        out.append(Known(sha, at, deploy))
+        out.append(Known(sha, at, watch.slot in committed))
     return sorted(out, key=lambda known: (known.at, known.sha))
 
 
@@ -312,7 +294,3 @@ def _configmap(document: Any, slot: str) -> list[str]:
         return []
     namespace = meta.get("namespace") or rest.partition("/")[0]
     return [f"k8s://{cluster}/{namespace}/ConfigMap/{meta['name']}"]
-
-
-def _apart(slot: str) -> str:
-    return "-".join(slot.partition("://")[2].split("/")[1::2]) or "another"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from controllers_hooks.observers import annotated, hints
+from controllers_hooks.observers import annotated, hints, tekton_v1beta1
 from controllers_hooks.observers.mapping import Found
 from controllers_hooks.observers.modelsync import controller_of
 from controllers_hooks.observers.objects import (
@@ -22,7 +22,6 @@ from controllers_hooks.observers.objects import (
     base,
     condition,
     digest,
-    entries,
     get,
     items,
     key,
@@ -70,7 +69,10 @@ def pipeline_run(run: Object, tasks: Sequence[Object], view: View) -> Record:
     """A run, told what its tasks read and wrote."""
     rule = view.mappings.pipeline(namespace(run), _names(run))
     params, results = _params(run), _results(run)
-    embedded = [{"status": one.get("status"), "metadata": {"name": n}} for n, one in _inner(run)]
+    embedded = [
+        {"status": one.get("status"), "metadata": {"name": n}}
+        for n, one in tekton_v1beta1.task_runs(run)
+    ]
     parts = [_facts(task, rule, {}) for task in chain(tasks, embedded)]
     own = _facts(run, rule, _defaults(run))
     inputs = [r for part in (own, *parts) for r in part["inputs"] if r["type"] != "Image"]
@@ -180,7 +182,7 @@ def _facts(obj: Object, rule: Found, defaults: dict[str, Any]) -> dict[str, Any]
         side: list(chain.from_iterable(source[side] for source in sources))
         for side in ("inputs", "outputs")
     }
-    out["code"] = hints.git(defaults, params, results) or _resource_git(obj)
+    out["code"] = hints.git(defaults, params, results) or tekton_v1beta1.git(obj)
     if definition := _definition(get(obj, "status.provenance.refSource")):
         if out["code"] is None:
             entry = text(obj, "status.provenance.refSource.entryPoint")
@@ -208,12 +210,16 @@ def _state(obj: Object) -> str:
 
 
 def _error(obj: Object) -> str:
-    """Reason, message and the first step that failed."""
+    """Reason, message, the first step that failed, and what a result such as
+    `notebook-error` says of it."""
     found = condition(obj, "Succeeded")
     said = ": ".join(part for part in (text(found, "reason"), text(found, "message")) if part)
     steps = items(obj, "status.steps")
     failing = [text(step, "name") for step in steps if get(step, "terminated.exitCode")]
-    return f"{said} (first failing step: {failing[0]})" if failing else said
+    if failing:
+        said = f"{said} (first failing step: {failing[0]})"
+    own = [v for n, v in _plain_results(_results(obj)).items() if n.endswith("-error")]
+    return "; ".join([said, *own])
 
 
 def _type(rule: Found, outputs: Iterable[Record], announced: Iterable[str]) -> str:
@@ -251,8 +257,8 @@ def _results(obj: Object) -> dict[str, Any]:
 
 
 def _plain_results(results: dict[str, Any]) -> dict[str, Any]:
-    kept = results.items()
-    return {n: v for n, v in kept if isinstance(v, str) and not n.startswith("CHAINS-")}
+    kept = ((n, v) for n, v in results.items() if not n.startswith("CHAINS-"))
+    return {n: v for n, v in kept if isinstance(v, str) and v}
 
 
 def _announced(obj: Object) -> Iterable[str]:
@@ -272,33 +278,3 @@ def _images(status: Any) -> list[Record]:
         text(one, "imageID") for place in ("steps", "sidecars") for one in items(status, place)
     ]
     return [reference("Image", image, role="image") for image in found if image]
-
-
-def _inner(run: Object) -> list[tuple[str, Object]]:
-    """v1beta1 keeps the status of TaskRuns in the run; they are read as parts, their own
-    objects are actions."""
-    found = entries(run, "status.taskRuns").items()
-    return [(str(n), one) for n, one in found if isinstance(one, dict)]
-
-
-def _resource_git(obj: Object) -> Record | None:
-    """v1beta1 git resources: the commit is a result of the resource, its url beside it or in
-    the spec."""
-    found: dict[str, dict[str, str]] = {}
-    for one in items(obj, "status.resourcesResult"):
-        of = text(one, "resourceName") or text(one, "resourceRef.name")
-        found.setdefault(of, {})[text(one, "key")] = text(one, "value")
-    for resource, values in found.items():
-        if commit := values.get("commit"):
-            url = values.get("url") or _resource_url(obj, resource)
-            return {"repo": url, "commit": commit} if url else None
-    return None
-
-
-def _resource_url(obj: Object, resource: str) -> str:
-    for one in (*items(obj, "spec.resources.inputs"), *items(obj, "spec.resources")):
-        if resource in ("", text(one, "name"), text(one, "resourceRef.name")):
-            for param in items(one, "resourceSpec.params"):
-                if text(param, "name") == "url":
-                    return text(param, "value")
-    return ""
