@@ -5,15 +5,16 @@ A handful of batched reads for all rows together, whatever their number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
 from lineage.merge import ActionState, ArtifactState
-from lineage.queries.live import Claim, Period, Slot
+from lineage.queries.live import Claim, Slot
+from lineage.queries.timeline import Period, timelines
 from lineage.store.ports import Reader
 from ui import kinds, links, names, words
-from ui.timeline import Timeline, timeline
+from ui.timeline import MOST, Timeline, timeline
 
 ORDER = {"disagree": 0, "unknown origin": 1, "agree": 2}
 WORDS = {"disagree": "claims disagree", "unknown origin": "unknown origin", "agree": "agree"}
@@ -79,8 +80,12 @@ class Board:
 def board(reader: Reader, slots: Iterable[Slot], now: int) -> Board:
     """Rows for these slots, worst first."""
     found = sorted(slots, key=lambda s: (ORDER[s.status], s.namespace, s.name, s.uri))
-    facts = _Facts(reader, found)
-    rows = tuple(_row(slot, facts, now, open_=n < BODIES) for n, slot in enumerate(found))
+    lines = timelines(reader, sorted({slot.uri for slot in found}), MOST)
+    past = {uri: line.periods for uri, line in lines.items()}
+    facts = _Facts(reader, found, past)
+    rows = tuple(
+        _row(slot, past[slot.uri], facts, now, open_=n < BODIES) for n, slot in enumerate(found)
+    )
     says = [words.count(len(found), "slot")]
     disagree = sum(s.status == "disagree" for s in found)
     unknown = sum(s.status == "unknown origin" for s in found)
@@ -93,10 +98,12 @@ def board(reader: Reader, slots: Iterable[Slot], now: int) -> Board:
 class _Facts:
     """What the rows need besides the slots, read once for all of them."""
 
-    def __init__(self, reader: Reader, slots: list[Slot]) -> None:
+    def __init__(
+        self, reader: Reader, slots: list[Slot], past: Mapping[str, Sequence[Period]]
+    ) -> None:
         wanted = {a.id for s in slots for a in (s.action, *s.trained_by)}
         wanted |= {c.action.id for s in slots for c in s.claims[:1]}
-        wanted |= {s.history[-2].action.id for s in slots if len(s.history) > 1}
+        wanted |= {p.action.id for periods in past.values() if (p := _previous(periods))}
         self.actions = dict(reader.actions_by_id(sorted(wanted)))
         touched = {e.artifact for a in self.actions.values() for e in a.edges}
         self.artifacts = dict(reader.artifacts_by_id(sorted(touched)))
@@ -124,17 +131,22 @@ class _Facts:
         return sorted(wanted, key=lambda n: (slugs.index(kinds.kind(n.type).slug), n.uri))
 
 
-def _row(slot: Slot, facts: _Facts, now: int, open_: bool) -> Row:
+def _previous(periods: Sequence[Period]) -> Period | None:
+    """What was live before what is."""
+    return next((p for p in reversed(periods) if p.until is not None), None)
+
+
+def _row(slot: Slot, past: Sequence[Period], facts: _Facts, now: int, open_: bool) -> Row:
     trained = max(slot.trained_by, key=lambda a: a.started, default=None)
     claim = slot.claims[0] if slot.claims and not slot.claims[0].agrees else None
-    previous = slot.history[-2] if len(slot.history) > 1 else None
+    previous = _previous(past)
     code = slot.code or tuple(facts.nodes(slot.action, "in", "code"))
     return Row(
         slot, WORDS[slot.status], SHAPES[slot.status], trained,
         data=tuple(facts.nodes(trained, "in", "dataset")),
         code=code[0] if code else None,
         marks=_marks(slot, facts),
-        line=timeline(slot, now),
+        line=timeline(past, now),
         claim=claim,
         claimant=_claimant(claim, facts) if claim else "",
         holds=_HOLDS.get(slot.evidence, "the record says"),

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lineage.graph import ActionNode, ArtifactNode, Graph, action_node, artifact_node
+from lineage.graph import (
+    ActionNode,
+    ArtifactNode,
+    Graph,
+    action_node,
+    artifact_node,
+    edges_of,
+)
 from lineage.identity import action_id
 from lineage.merge import ActionState, ArtifactState
 from lineage.queries.live import Slot
@@ -113,6 +120,18 @@ def action_page(reader: Reader, state: ActionState) -> ActionPage:
         commit if record["code"] else None,
         action_node(parent) if parent else None,
     )
+
+
+def with_metrics(reader: Reader, graph: Graph) -> Graph:
+    """The same, and what was measured beside the artifacts asked about by those who made them:
+    neither up- nor downstream, but what everybody looks for next."""
+    makers = sorted({e.source for e in graph.edges if e.target in graph.of})[:LISTED]
+    states = reader.actions_by_id([m for m in makers if isinstance(graph.nodes[m], ActionNode)])
+    edges = [e for state in states.values() for e in edges_of(state) if e.source == state.id]
+    found = reader.artifacts_by_id(sorted({e.target for e in edges} - graph.nodes.keys()))
+    beside = {id_: artifact_node(a) for id_, a in found.items() if metrics.is_metrics(a.type)}
+    new = [edge for edge in edges if edge.target in beside]
+    return replace(graph, nodes={**graph.nodes, **beside}, edges=[*graph.edges, *new])
 
 
 def edge_rows(graph: Graph) -> list[EdgeRow]:

@@ -45,6 +45,7 @@ def skeleton(layout: Layout) -> str:
     lines += [
         f"{a.source} -> {a.target} [dir=none, tailport=e, headport=w];" for a in layout.arrows
     ]
+    lines += [f"{{rank=same; {a}; {b};}}" for a, b in layout.beside]
     return "\n".join(lines) + "}\n"
 
 
@@ -76,7 +77,7 @@ def _node(box: Box, link: str | None) -> str:
 
 
 def _card(box: Box) -> str:
-    colour = kinds.kind(box.node.type).light
+    colour = box.kind.light
     second = [f'<FONT COLOR="{colour}" POINT-SIZE="8">{_text(box.word)}</FONT>']
     if box.chip:
         chip = f'  <FONT FACE="Courier" COLOR="#4b4e55" POINT-SIZE="8">{_text(box.chip)}</FONT>'

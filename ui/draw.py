@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from lineage.graph import ActionNode
-from ui import kinds
+from ui import kinds, links
+from ui.fold import Stack
 from ui.layout import Arrow, Box, Layout, measure
 
 Point = tuple[float, float]
 PAD = 18
 _SANS = "system-ui, -apple-system, 'Segoe UI', sans-serif"
 _MONO = "ui-monospace, Menlo, Consolas, monospace"
-_DASH = {"inferred": "5 4", "same": "1.5 4"}
+_DASH = {"inferred": "5 4", "same": "1.5 4", "folded": "2 3"}
 _DARK_KINDS = "".join(
     f".t-{k.slug} .g-bar,.t-{k.slug} .g-type{{fill:{k.dark}}}.t-{k.slug} .g-icon{{stroke:{k.dark}}}"
     for k in sorted({*kinds.ALL, kinds.kind("Artifact")})
@@ -54,7 +55,8 @@ def svg(layout: Layout, places: Places, link: str | None, *, file: bool) -> Mark
         if (a.source, a.target) in places.curves
     )
     focus = next((b for b in layout.boxes if b.focus), None)
-    nodes = Markup("").join(_node(b, places.centres[b.id], link, b is focus) for b in layout.boxes)
+    drawn = ((b, places.centres[b.id]) for b in layout.boxes)
+    nodes = Markup("").join(_node(b, centre, link, b is focus, file) for b, centre in drawn)
     paper = Markup("")
     if file:
         paper = _FILE_STYLE + Markup(
@@ -63,28 +65,58 @@ def svg(layout: Layout, places: Places, link: str | None, *, file: bool) -> Mark
     return Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="img" '
         'aria-label="Lineage graph; the table below says the same in words" '
-        'width="{}" height="{}" viewBox="{} {} {} {}" font-family="{}">{}{}{}</svg>'
+        'width="{}" height="{}" viewBox="{} {} {} {}" font-family="{}">{}'
+        '<g data-world="">{}{}</g></svg>'
     ).format(width, height, -PAD, -PAD, width, height, _SANS, paper, edges, nodes)
 
 
-def _node(box: Box, centre: Point, link: str | None, first: bool) -> Markup:
+def _node(box: Box, centre: Point, link: str | None, first: bool, file: bool) -> Markup:
     x, y = round(centre[0] - box.width / 2, 1), round(centre[1] - box.height / 2, 1)
-    if isinstance(box.node, ActionNode):
+    if isinstance(box.node, Stack):
+        inside, slug = _stack(box, box.node), "g-stack"
+    elif isinstance(box.node, ActionNode):
         inside, slug = _pill(box, box.node.state), f"s-{kinds.state(box.node.state)}"
     else:
         inside = _twin(box) if box.twin else _card(box)
-        slug = f"t-{kinds.kind(box.node.type).slug}"
+        slug = f"t-{box.kind.slug}"
     body = Markup('<g class="g-node {}{}"{} transform="translate({} {})"><title>{}</title>{}</g>')
     focus = " g-focus" if box.focus else ""
-    anchor = Markup(' id="focus"') if first else ""
-    drawn = body.format(slug, focus, anchor, x, y, box.full, inside)
-    if link is None:
+    data = Markup("") if file else _data(box)
+    drawn = body.format(slug, focus, data, x, y, box.full, inside)
+    if first and not file:
+        drawn = Markup('<g id="focus">{}</g>').format(drawn)
+    if link is None or not box.href:
         return drawn
     return Markup('<a href="{}">{}</a>').format(link.rstrip("/") + box.href, drawn)
 
 
+def _data(box: Box) -> Markup:
+    """What a page's script needs to know of a node."""
+    node = box.node
+    said = {"data-id": node.id}
+    if isinstance(node, Stack):
+        said["data-open"] = box.opens
+    else:
+        said |= {"data-href": links.lineage(node.id), "data-panel": links.panel(node)}
+    pairs = (Markup(' {}="{}"').format(name, value) for name, value in said.items())
+    return Markup(' id="{}"').format(box.id) + Markup("").join(pairs)
+
+
+def _stack(box: Box, stack: Stack) -> Markup:
+    """A card with the edge of another behind it."""
+    back = Markup(
+        '<path class="g-behind" fill="none" stroke="#d9dad7" d="M5 {}h{}a5 5 0 0 0 5-5V5"/>'
+    ).format(box.height + 2.5, box.width - 7.5)
+    kind = box.kind
+    out = back + _frame(box, radius=6, fill="#ffffff", css="g-card")
+    icon = "activity" if stack.action else kind.slug
+    out += _icon(icon, 11, 7, "#6d7078" if stack.action else kind.light)
+    out += _text(box.title, 33, 18, 12, weight=600)
+    return out + _text(box.chip, 33, 32, 10, css="g-muted", fill="#6d7078")
+
+
 def _card(box: Box) -> Markup:
-    kind = kinds.kind(box.node.type)
+    kind = box.kind
     out = _frame(box, radius=6, fill="#ffffff", css="g-card")
     out += Markup(
         '<path class="g-bar" fill="{}" d="M3.5 .5H6a3 3 0 0 0-2.5 3v{}a3 3 0 0 0 2.5 3H3.5a3 3 0 0 1-3-3V3.5a3 3 0 0 1 3-3Z"/>'
@@ -104,7 +136,7 @@ def _card(box: Box) -> Markup:
 
 
 def _twin(box: Box) -> Markup:
-    kind = kinds.kind(box.node.type)
+    kind = box.kind
     out = _frame(box, radius=13, fill="#ffffff", css="g-card g-small", dash="2 3")
     out += _icon(kind.slug, 8, 6.5, kind.light, scale=0.8)
     out += _text(box.title, 26, 17, 10.5)
@@ -168,7 +200,7 @@ def _arrow(arrow: Arrow, curve: tuple[Point, ...]) -> Markup:
     colour = "#c0392b" if arrow.style == "claimed" else "#a3a6ad"
     points = list(curve)
     head = Markup("")
-    if arrow.style != "same":
+    if arrow.style not in ("same", "folded"):
         tip, angle = points[-1], _angle(points)
         points[-1] = (tip[0] - 5 * math.cos(angle), tip[1] - 5 * math.sin(angle))
         head = Markup(
@@ -179,10 +211,10 @@ def _arrow(arrow: Arrow, curve: tuple[Point, ...]) -> Markup:
     steps = " ".join(f"{a:.1f} {b:.1f}" for a, b in rest)
     dash = _DASH.get(arrow.style)
     return Markup(
-        '<g class="g-link e-{}"><title>{}</title><path class="g-edge" d="M{:.1f} {:.1f}C{}" '
+        '<g class="g-link e-{}" data-from="{}" data-to="{}"><title>{}</title><path class="g-edge" d="M{:.1f} {:.1f}C{}" '
         'fill="none" stroke="{}" stroke-width="{}"{}/>{}</g>'
     ).format(
-        arrow.style, arrow.says, x, y, steps, colour, 1 if arrow.style == "claimed" else 1.3,
+        arrow.style, arrow.source, arrow.target, arrow.says, x, y, steps, colour, 1 if arrow.style == "claimed" else 1.3,
         Markup(' stroke-dasharray="{}"').format(dash) if dash else "", head,
     )  # fmt: skip
 

@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2s
 from heapq import heappop, heappush
 from typing import Literal, NamedTuple
 
 from lineage.graph import ActionNode, Edge, Graph
 
-Side = Literal["in", "out"]
+Side = Literal["in", "out", "family"]
 _SIDES: tuple[Side, Side] = ("in", "out")
+VERSIONS = 3
+"""Of a family that was asked about so many versions are shown; two more fold nothing."""
 
 MOST = 60
 """Nodes that are shown before anything is opened, but for single ends (at most as many)."""
@@ -31,7 +34,8 @@ _FIRST = {"Dataset": 0, "Model": 1, "Code": 2, "Deployment": 2, "Config": 3, "Me
 
 
 class Group(NamedTuple):
-    """The neighbours of a node on one side that are of one type."""
+    """The neighbours of a node on one side that are of one type; or the other versions of it,
+    where a whole family was asked about."""
 
     anchor: str
     side: Side
@@ -39,7 +43,8 @@ class Group(NamedTuple):
 
     @property
     def key(self) -> str:
-        return f"{self.anchor}-{self.side}-{self.type}"
+        """Short, and safe in an address whatever a type is called."""
+        return blake2s("\0".join(self).encode(), digest_size=6).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,11 @@ def fold(
     return replace(folded, apart=len(graph.nodes) - len(kept) - folded.hidden)
 
 
+class _Family(NamedTuple):
+    group: Group | None
+    ids: tuple[str, ...]
+
+
 class _View:
     def __init__(
         self,
@@ -106,7 +116,9 @@ class _View:
             self._next[edge[0], "out"].append(edge[1])
             self._next[edge[1], "in"].append(edge[0])
         self._to_live = self._reaching(live)
-        self._starts = self._seeds([id_ for id_ in graph.of if id_ in graph.nodes])
+        asked = sorted((id_ for id_ in graph.of if id_ in graph.nodes), key=self._rank)
+        self._family = self._rest_of(asked)
+        self._starts = self._seeds([id_ for id_ in asked if id_ not in self._family.ids])
 
     def shown(self) -> set[str]:
         """The nearest first, by a distance that grows with every sibling passed over."""
@@ -150,6 +162,9 @@ class _View:
                     if other not in shown and other not in counted:
                         counted.add(other)
                         groups[Group(id_, side, self._nodes[other].type)].append(other)
+        family = [id_ for id_ in self._family.ids if id_ not in shown and id_ not in counted]
+        if self._family.group and family:
+            groups[self._family.group] = family
         behind = self._behind(groups, shown)
         return tuple(self._stack(group, ids, behind[group]) for group, ids in groups.items())
 
@@ -181,9 +196,17 @@ class _View:
         made = [self._nodes[other] for other in self._next.get((id_, "in"), ())]
         return max((node.started for node in made if isinstance(node, ActionNode)), default=0)
 
+    def _rest_of(self, asked: list[str]) -> _Family:
+        """The versions that fold, where many are asked about at once."""
+        if len(asked) <= VERSIONS + 2:
+            return _Family(None, ())
+        group = Group(asked[0], "family", self._nodes[asked[0]].type)
+        shown = VERSIONS + OPENED * self._opened.get(group.key, 0)
+        return _Family(group, tuple(asked[shown:]))
+
     def _seeds(self, starts: list[str]) -> list[str]:
         """The starts, and one node of each part that does not hang together with them."""
-        joined = self._joined(starts)
+        joined = self._joined([*starts, *self._family.ids])
         for id_ in sorted(self._nodes):
             if id_ not in joined:
                 starts.append(id_)

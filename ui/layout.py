@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from lineage.graph import ActionNode, ArtifactNode, Edge, Graph, Node
 from ui import kinds, links, names, words
+from ui.fold import Stack
 
 HUB = 12
 """More neighbours than this on one side, and each gets its own small twin: dot needs a
@@ -27,10 +28,10 @@ _BOLD = 1.08
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One card, pill or twin. `id` is synthetic: a name from a record may be any text."""
+    """One card, pill, twin or stack. `id` is synthetic: a name from a record may be any text."""
 
     id: str
-    node: Node
+    node: Node | Stack
     title: str
     word: str
     chip: str
@@ -39,17 +40,28 @@ class Box:
     live: bool = False
     focus: bool = False
     twin: bool = False
+    opens: str = ""
+    """Of a stack, the address of the same page with the stack opened."""
+
+    @property
+    def kind(self) -> kinds.Kind:
+        of = self.node.group.type if isinstance(self.node, Stack) else self.node.type
+        return kinds.kind(of)
 
     @property
     def href(self) -> str:
         node = self.node
+        if isinstance(node, Stack):
+            return self.opens
         return links.action(node.key) if isinstance(node, ActionNode) else links.artifact(node.id)
 
     @property
     def full(self) -> str:
         """Everything that was shortened, for a tooltip."""
         node = self.node
-        if isinstance(node, ActionNode):
+        if isinstance(node, Stack):
+            said = [f"{self.title}, folded; opens in place", self.chip]
+        elif isinstance(node, ActionNode):
             said = [f"{node.type} {node.name}", f"{node.state}, by {node.controller}"]
             said += [f"started {words.utc(node.started)}", node.error or ""]
         else:
@@ -64,7 +76,7 @@ class Arrow:
     source: str
     target: str
     style: str
-    """recorded | inferred | same | claimed"""
+    """recorded | inferred | same | claimed | folded"""
     says: str
 
 
@@ -72,10 +84,18 @@ class Arrow:
 class Layout:
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
+    beside: tuple[tuple[str, str], ...] = ()
+    """Boxes that stand in one column, with nothing between them."""
 
 
-def lay(graph: Graph, live: frozenset[str], now: int) -> Layout:
-    """Boxes and arrows for every node and edge, hubs split into twins."""
+def lay(
+    graph: Graph,
+    live: frozenset[str],
+    now: int,
+    stacks: Collection[Stack] = (),
+    opens: Callable[[str], str] | None = None,
+) -> Layout:
+    """Boxes and arrows for every node, edge and stack, hubs split into twins."""
     edges = list(_joined(graph))
     twins = _twins(graph, edges)
     used = {end for e in edges if _pair(e) not in twins for end in _pair(e)} | set(graph.of)
@@ -87,13 +107,23 @@ def lay(graph: Graph, live: frozenset[str], now: int) -> Layout:
     }
     arrows: list[Arrow] = []
     extra: list[Box] = []
+    beside: list[tuple[str, str]] = []
     for edge in edges:
         ends = {id_: boxes[id_].id for id_ in _pair(edge) if id_ in boxes}
         if hub := twins.get(_pair(edge)):
             extra.append(_twin(f"t{len(extra)}", graph.nodes[hub], hub in live))
             ends[hub] = extra[-1].id
         arrows.append(Arrow(ends[edge.source], ends[edge.target], _style(edge), _says(graph, edge)))
-    return Layout((*boxes.values(), *extra), tuple(arrows))
+    for stack in stacks:
+        if stack.group.anchor in boxes:
+            extra.append(_stack(f"s{len(extra)}", stack, now, opens))
+            if stack.group.side == "family":
+                beside.append((boxes[stack.group.anchor].id, extra[-1].id))
+                continue
+            ends_ = (boxes[stack.group.anchor].id, extra[-1].id)
+            source, target = ends_ if stack.group.side == "out" else ends_[::-1]
+            arrows.append(Arrow(source, target, "folded", f"{extra[-1].title}, folded"))
+    return Layout((*boxes.values(), *extra), tuple(arrows), tuple(beside))
 
 
 def fit(text: str, width: float, size: float) -> str:
@@ -147,6 +177,22 @@ def _twin(id_: str, node: Node, live: bool) -> Box:
     chip = names.chip(node, 12)
     wide = round(measure(title, 10.5) + len(chip) * 6) + 42
     return Box(id_, node, title, kinds.kind(node.type).word, chip, wide, 26, live, twin=True)
+
+
+def _stack(id_: str, stack: Stack, now: int, opens: Callable[[str], str] | None) -> Box:
+    kind = stack.group.type if stack.action else kinds.kind(stack.group.type).word.lower()
+    if stack.group.side == "family":
+        kind = "other version"
+    title = fit(words.count(stack.count, kind), 150, 12 * _BOLD)
+    said = [
+        f"{stack.failed} failed" if stack.failed else "",
+        f"+{stack.behind:,} behind" if stack.behind else "",
+        f"newest {words.ago(stack.newest, now)}" if stack.newest is not None else "",
+    ]
+    chip = " · ".join(part for part in said if part)
+    wide = max(measure(title, 12 * _BOLD), measure(chip, 10))
+    link = opens(stack.id) if opens else ""
+    return Box(id_, stack, title, "", chip, max(112, round(wide) + 46), 42, opens=link)
 
 
 def _joined(graph: Graph) -> Iterator[Edge]:

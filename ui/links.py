@@ -7,27 +7,44 @@ https pass and nothing else.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from contextvars import ContextVar
 from urllib.parse import quote, urlencode, urlsplit
 
+from lineage.graph import ActionNode, Node
 from lineage.identity import action_id
 
+AS_OF: ContextVar[str] = ContextVar("as_of", default="")
+"""The moment the page is about: whoever looks at the past stays there from link to link."""
 _PATH_SAFE = re.compile(r"[A-Za-z0-9_~:@=,+.\-]+(?:/[A-Za-z0-9_~:@=,+.\-]+)*\Z")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}\Z")
 
 
 def artifact(id_: str) -> str:
-    return "/artifacts/" + quote(id_, safe="")
+    return page("/artifacts/" + quote(id_, safe=""))
 
 
 def action(key: str) -> str:
     """A key that survives as a path is its own address; any other goes by its id."""
     dots = {".", ".."} & set(key.split("/"))
-    return "/actions/" + (key if _PATH_SAFE.match(key) and not dots else action_id(key))
+    return page("/actions/" + (key if _PATH_SAFE.match(key) and not dots else action_id(key)))
+
+
+def panel(node: Node) -> str:
+    """What the panel at the side shows of it."""
+    return page(f"/panel/{'actions' if isinstance(node, ActionNode) else 'artifacts'}/{node.id}")
 
 
 def page(path: str, **query: object) -> str:
     """A path with the parameters that are set, in the order given."""
-    given = [(name, str(value)) for name, value in query.items() if value not in (None, "")]
+    asked = {"as_of": AS_OF.get(), **query} if not path.startswith("/api/v1/openapi") else query
+    given = [(name, str(value)) for name, value in asked.items() if value not in (None, "")]
+    return path + ("?" + urlencode(given) if given else "")
+
+
+def now(path: str, query: Iterable[tuple[str, str]]) -> str:
+    """The same page without its moment."""
+    given = [(name, value) for name, value in query if name not in ("as_of", "at")]
     return path + ("?" + urlencode(given) if given else "")
 
 

@@ -5,24 +5,32 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from lineage.errors import NotFound, RenderError
-from lineage.graph import Direction, Graph, action_node, artifact_node
+from lineage.errors import NotFound
+from lineage.graph import action_node, artifact_node
 from lineage.identity import action_id
-from lineage.queries.lineage import lineage
+from lineage.queries.asof import AsOf
 from lineage.queries.live import live
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
-from ui import contexts, links, params, svg, words
+from ui import contexts, graphs, links, params, words
 from ui.board import board
 from ui.templating import render
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-MOST_NODES = 150
+async def _in_time(as_of: str = "") -> None:
+    """Every link of a page about the past leads to the past. Async: what is set here is seen
+    by the page's own thread."""
+    links.AS_OF.set(as_of.strip())
+
+
+router = APIRouter(
+    include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(_in_time)]
+)
+router.include_router(graphs.router)
+
 _MANY = 25
-_RECENT = 12
 
 
 @router.get("/")
@@ -30,61 +38,20 @@ def live_page(request: Request, as_of: str = "", namespace: str = "") -> Respons
     """What is live, now or at a moment of the past."""
     reader, now = _reader(request), _now()
     moment = params.moment(as_of)
-    slots = live(reader, moment, namespace or None)
+    past = reader if moment is None else AsOf(reader, moment)
+    slots = live(past, namespace or None)
     uris = reader.slots(None, 5000)
     return render(
         "live.html",
         request,
         moment or now,
         section="Live",
-        board=board(reader, slots, moment or now),
+        board=board(past, slots, moment or now),
         as_of=moment,
         as_of_text=as_of,
         namespace=namespace,
         namespaces=sorted({uri.split("/")[3] for uri in uris if uri.count("/") > 3}),
         base=str(request.base_url).rstrip("/"),
-    )
-
-
-@router.get("/lineage")
-def lineage_page(
-    request: Request,
-    of: str = "",
-    direction: str = "both",
-    depth: str = "",
-    view: str = "graph",
-    max_nodes: str = "",
-    zoom: str = "",
-) -> Response:
-    """The graph around one thing, as a picture and as a table."""
-    reader, now = _reader(request), _now()
-    if not of.strip():
-        recent = [artifact_node(a) for a in reader.artifacts(ArtifactFilter(), None, _RECENT).items]
-        times = contexts.latest_times(reader, recent)
-        return render("start.html", request, now, section="Lineage", recent=recent, times=times)
-    way = params.direction(direction)
-    deep = params.number(depth, "depth", 0, 1000)
-    most = params.number(max_nodes, "max_nodes", 1, 2000) or MOST_NODES
-    graph = lineage(reader, of, way, deep, most)
-    slots = live(reader, None)
-    picture, trouble = _picture(graph, contexts.live_ids(slots), now, view)
-    return render(
-        "lineage.html",
-        request,
-        now,
-        section="Lineage",
-        of=of,
-        focus=[graph.nodes[id_] for id_ in graph.of if id_ in graph.nodes],
-        graph=graph,
-        picture=picture,
-        trouble=trouble,
-        rows=contexts.edge_rows(graph),
-        view="table" if view == "table" else "graph",
-        direction=way,
-        depth=deep,
-        max_nodes=most,
-        zoom=zoom,
-        here=_here(of, way, deep, view, max_nodes, zoom),
     )
 
 
@@ -159,31 +126,6 @@ def error_page(request: Request, status: int, title: str, detail: str) -> Respon
     return render(
         "error.html", request, _now(), section="", status=status, title=title, detail=detail
     )
-
-
-def _picture(
-    graph: Graph, live: frozenset[str], now: int, view: str
-) -> tuple[svg.Picture | None, str]:
-    """The drawing, or why there is none: the table says the same, so the page still serves."""
-    if view == "table":
-        return None, ""
-    try:
-        return svg.inline(graph, live, now), ""
-    except RenderError as error:
-        return None, error.detail
-
-
-def _here(of: str, way: Direction, depth: int | None, view: str, most: str, zoom: str) -> Any:
-    """A function for the template: this page's address with some parameters changed."""
-    now: dict[str, object] = {"direction": way, "depth": depth, "view": view}
-    now |= {"max_nodes": most, "zoom": zoom}
-    plain = {"direction": "both", "view": "graph"}
-
-    def here(**changed: object) -> str:
-        query = now | changed
-        return links.lineage(of, **{k: v for k, v in query.items() if plain.get(k) != v})
-
-    return here
 
 
 def _reader(request: Request) -> Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from lineage.errors import BadRequest
@@ -32,6 +33,13 @@ def direction(text: str) -> Direction:
     if text not in ("upstream", "downstream", "both"):
         raise BadRequest(f"direction={text[:40]!r} is none; write upstream, downstream or both")
     return text  # type: ignore[return-value]  # narrowed by the test above
+
+
+def choice(text: str, name: str, of: Sequence[str]) -> str:
+    """One of a few words."""
+    if text not in of:
+        raise BadRequest(f"{name}={text[:40]!r} is none of {', '.join(of)}")
+    return text
 
 
 def number(text: str, name: str, least: int, most: int) -> int | None:

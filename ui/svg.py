@@ -9,6 +9,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from graphviz.backend import dot_command
@@ -18,6 +19,7 @@ from lineage.errors import RenderError
 from lineage.graph import Graph
 from ui import draw as drawing
 from ui.dot import dot, skeleton
+from ui.fold import Folded
 from ui.layout import Layout, lay
 
 Format = Literal["svg", "png", "dot"]
@@ -61,9 +63,12 @@ def draw(
     return text if format == "dot" else run(text, "png")
 
 
-def inline(graph: Graph, live: frozenset[str], now: int) -> Picture:
-    """The graph for a page, coloured by the page's style sheet."""
-    layout = lay(graph, live, now)
+def inline(
+    folded: Folded, live: frozenset[str], now: int, opens: Callable[[str], str] | None = None
+) -> Picture:
+    """The graph for a page, coloured by the page's style sheet; `opens` gives the address
+    that opens a stack."""
+    layout = lay(folded.graph, live, now, folded.stacks, opens)
     places = place(layout)
     return Picture(drawing.svg(layout, places, "/", file=False), places.width, places.height)
 

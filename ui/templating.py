@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ui import kinds, links, names, static_dir, words
 
 CSP = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": CSP,
@@ -24,6 +24,7 @@ _HEADERS = {
 SECTIONS = (
     ("Live", "/", "live"),
     ("Lineage", "/lineage", "lineage"),
+    ("Flow", "/flow", "flow"),
     ("Activity", "/activity", "activity"),
     ("Search", "/search", "search"),
 )
@@ -33,8 +34,15 @@ def render(
     template: str, request: Request, now: int, status: int = 200, **context: Any
 ) -> HTMLResponse:
     """A page. `now` (µs) is the moment relative times count from."""
+    chosen = request.cookies.get("theme", "")
+    about: dict[str, Any] = {"as_of": None, "as_of_text": "", "namespace": "", "clock": None}
     body = ENVIRONMENT.get_template(template).render(
-        now=now, status=status, path=request.url.path, **context
+        about | context,
+        now=now,
+        status=status,
+        path=request.url.path,
+        theme=chosen if chosen in ("light", "dark") else "",
+        params=request.query_params,
     )
     return HTMLResponse(body, status, headers=_HEADERS)
 
@@ -73,15 +81,24 @@ def _environment() -> Environment:
             name if module is not names else f"name_{name}": getattr(module, name)
             for name in filters
         }
-    style = (static_dir() / "lineage.css").read_bytes()
     env.globals |= {
         "link": links,
         "icons": kinds.ICONS,
         "sections": SECTIONS,
         "states": kinds.STATES[:-1],
-        "css": f"/static/lineage.css?v={hashlib.sha256(style).hexdigest()[:10]}",
+        "css": _static("lineage.css"),
+        "script": _static("viewer.js"),
     }
     return env
+
+
+def _static(name: str) -> str:
+    """The address of a file, another one whenever its content is; empty where it is not built:
+    the pages do without script."""
+    path = static_dir() / name
+    if not path.exists():
+        return ""
+    return f"/static/{name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:10]}"
 
 
 ENVIRONMENT = _environment()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lineage.queries.live import Slot
+from lineage.queries.timeline import Period
 from ui import names, words
 
 WIDTH, LEAST, GAP = 150.0, 3.0, 1.5
@@ -29,18 +30,24 @@ class Timeline:
     says: str
 
 
-def timeline(slot: Slot, now: int) -> Timeline:
-    """The periods from the first known to `now`."""
-    periods = slot.history[-MOST:]
+def timeline(past: Sequence[Period], now: int) -> Timeline:
+    """The periods from the first known to `now`. Of those that shared the traffic each is
+    drawn until the next began."""
+    periods = sorted(past, key=lambda p: p.since)[-MOST:]
     if not periods:
         return Timeline((), False, "No history")
-    spans = [max(1, (now if p.until is None else p.until) - p.since) for p in periods]
-    past = sum(spans[:-1])
+    ends = [p.until or now for p in periods]
+    nexts = [*(p.since for p in periods[1:]), now]
+    spans = [
+        max(1, min(end, next_) - p.since)
+        for p, end, next_ in zip(periods, ends, nexts, strict=True)
+    ]
+    before = sum(spans[:-1])
     # A model that has been live for years must not squeeze its predecessors to nothing.
-    torn = len(spans) > 1 and spans[-1] > past * _MOST_OF_IT / (1 - _MOST_OF_IT)
+    torn = len(spans) > 1 and spans[-1] > before * _MOST_OF_IT / (1 - _MOST_OF_IT)
     shares = [float(s) for s in spans]
     if torn:
-        shares[-1] = past * _MOST_OF_IT / (1 - _MOST_OF_IT)
+        shares[-1] = before * _MOST_OF_IT / (1 - _MOST_OF_IT)
     room = WIDTH - (LEAST + GAP) * len(shares)
     blocks, x = [], 0.0
     for period, share in zip(periods, shares, strict=True):
@@ -51,8 +58,7 @@ def timeline(slot: Slot, now: int) -> Timeline:
         says = f"{what}: {words.day(period.since)} – {end}, {length}"
         blocks.append(Block(round(x, 1), round(width, 1), period is periods[-1], says))
         x += width + GAP
-    cut = len(slot.history) - len(periods)
-    says = words.count(len(slot.history), "period") + f" since {words.day(slot.history[0].since)}"
-    says += f"; the first {cut} are not drawn" if cut else ""
+    says = words.count(len(periods), "period") + f" since {words.day(periods[0].since)}"
+    says += "; older ones are not drawn" if len(periods) == MOST else ""
     says += "; the last block is cut short" if torn else ""
     return Timeline(tuple(blocks), torn, says)

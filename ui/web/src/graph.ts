@@ -158,6 +158,7 @@ class GraphPage {
       this.current?.classList.remove("selected");
       history.replaceState(null, "", changed({ selected: "" }));
     });
+    if (this.current) this.canvas.reveal(spotOf(this.current));
   }
 
   private clear(): void {

@@ -96,6 +96,8 @@ function swap(next: Document): void {
   document.body.className = next.body.className;
   for (const selector of SWAPPED) {
     const [old, fresh] = [one(selector), one(selector, next)];
+    // Whoever holds the slider goes on holding it.
+    if (old?.contains(document.activeElement) && selector === "#time") continue;
     if (old && fresh) old.replaceWith(document.adoptNode(fresh));
   }
   const places = all<HTMLAnchorElement>(".rail a.place", next);
