@@ -20,7 +20,20 @@ import ui
 import ui.pages
 import ui.svg
 from lineage import __version__
-from lineage.api import examples, lists, problems, questions, record
+from lineage.api import (
+    diff,
+    events,
+    examples,
+    flow,
+    impact,
+    lambdas,
+    lists,
+    problems,
+    questions,
+    record,
+    search,
+    stale,
+)
 from lineage.api.requests import answer
 from lineage.config import Settings
 from lineage.errors import Forbidden, LineageError, StoreError, StoreUnavailable
@@ -75,8 +88,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.draw = functools.partial(ui.svg.draw, link=None)
     app.state.error_page = ui.pages.error_page
-    for module in (record, lists, questions):
+    for module in (record, lists, questions, flow, diff, impact, stale, search, events):
         app.include_router(module.router, prefix=API)
+    app.include_router(lambdas.router)
     app.add_api_route("/healthz", _healthz, tags=["probe"], response_class=Response)
     app.add_api_route("/readyz", _readyz, tags=["probe"], response_class=Response,
                       responses=examples.problems(503))  # fmt: skip
@@ -92,13 +106,23 @@ def create_app(settings: Settings) -> FastAPI:
 def _open_store(app: FastAPI, settings: Settings) -> Any:
     """Open the ports into `app.state`; returns what closes them."""
     # ml-metadata and SQLAlchemy are only needed by a server that is really starting.
+    from lineage.store.changes import FeedChanges
     from lineage.store.database import add_indexes, read_engine
     from lineage.store.reader import SqlReader
+    from lineage.store.search_feed import Feed
+    from lineage.store.searcher import open_searcher
 
     if settings.read_only:
         engine = read_engine(settings.store)
         app.state.reader, app.state.recorder, app.state.store = SqlReader(engine), _ReadOnly(), None
-        return engine.dispose
+        app.state.searcher = open_searcher(engine, settings.store, index=False)
+        app.state.events = events.Events(FeedChanges(Feed(engine)))
+
+        def dispose() -> None:
+            app.state.searcher.close()
+            engine.dispose()
+
+        return dispose
     from lineage.store.lookup import Lookup
     from lineage.store.supervisor import StoreProcess
     from lineage.store.writer import Writer
@@ -114,9 +138,12 @@ def _open_store(app: FastAPI, settings: Settings) -> Any:
         raise
     writer = Writer(store, Lookup(engine))
     app.state.reader, app.state.recorder, app.state.store = SqlReader(engine), writer, store
+    app.state.searcher = open_searcher(engine, settings.store, index=True)
+    app.state.events = events.Events(FeedChanges(Feed(engine)))
 
     def close() -> None:
         writer.close()
+        app.state.searcher.close()
         engine.dispose()
         store.close()
 

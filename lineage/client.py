@@ -130,8 +130,9 @@ class Client:
         """What a thing reaches, live slots first. Options: as_of, max_nodes."""
         return self._json("GET", "/impact", params={"of": of, **options})
 
-    def diff(self, a: str, b: str, **options: Any) -> Answer:
-        """What differs between two artifacts, actions or slots (`SLOT@time`)."""
+    def diff(self, a: str, b: str | None = None, **options: Any) -> Answer:
+        """What differs between two artifacts, actions or slots (`SLOT@time`); without `b`,
+        between `a` and what came before it. Options: as_of, max_nodes."""
         return self._json("GET", "/diff", params={"a": a, "b": b, **options})
 
     def stale(self, **options: Any) -> Answer:
@@ -139,7 +140,10 @@ class Client:
         return self._json("GET", "/stale", params=options)
 
     def flow(self, **options: Any) -> Answer:
-        """Which controller feeds which, and what was not taken up. Options: as_of, namespace."""
+        """Which controller feeds which, and what was not taken up.
+
+        Options: as_of, namespace, window, limit.
+        """
         return self._json("GET", "/flow", params=options)
 
     def search(self, q: str, **options: Any) -> Answer:
@@ -149,6 +153,10 @@ class Client:
     def stats(self) -> Answer:
         """How much the store holds."""
         return self._json("GET", "/stats")
+
+    def reindex(self) -> Answer:
+        """Build the search index again: `{"behind": nodes to go}`; `stats` shows how far."""
+        return self._json("POST", "/reindex")
 
     def export(self) -> Iterator[bytes]:
         """Every record as NDJSON, in chunks of bytes; replaying it elsewhere copies the store."""

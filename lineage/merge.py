@@ -11,6 +11,8 @@ Nested fields are flattened (`params.max_age`), so each is its own register and 
 one never overrides a set one. Where code came from (repository, commit, path, dirty) is
 *one* register: half of one report and half of another would name code nobody ran.
 An artifact called just `Artifact` says nothing of its type, so anything specific wins.
+What share of the traffic a deployment gets is said of a slot's version but is a fact of the
+act: the next act gives another share to the same version (docs/decisions/0008).
 """
 
 from __future__ import annotations
@@ -35,6 +37,11 @@ Fields = dict[str, Register]
 GENERIC = "Artifact"
 DERIVED = {"code": "Code", "image": "Image"}
 SOURCE = ("repo", "commit", "path", "dirty")
+SLOT = "k8s://"
+TRAFFIC = "traffic."
+"""Followed by the artifact's id: the register of an act, given as the property `traffic`."""
+
+_NONE: frozenset[Any] = frozenset()
 
 
 class Edge(NamedTuple):
@@ -78,6 +85,8 @@ class ActionState:
     fields: Fields
     edges: frozenset[Edge] = field(default_factory=frozenset)
     id: str = field(default="", compare=False)
+    slots: frozenset[tuple[str, str]] = _NONE
+    """Of its outputs those that are versions of a slot: (artifact id, id of the slot)."""
 
     def __post_init__(self) -> None:
         self.id = self.id or action_id(self.key)
@@ -137,21 +146,29 @@ def report(action: Action) -> tuple[ActionState, list[ArtifactState]]:
         for name, value in mapping.items():
             fields[prefix + name] = (clock, value)
     edges: set[Edge] = set()
+    slots: set[tuple[str, str]] = set()
     artifacts: list[ArtifactState] = []
     for side, references in (("in", action.inputs), ("out", action.outputs)):
         for reference in references:
             artifact = _artifact(reference, clock)
             artifacts.append(artifact)
             edges.add(Edge(side, artifact.id, reference.role or "", reference.evidence or ""))
+            if artifact.uri.startswith(SLOT):
+                traffic = artifact.fields.pop("properties.traffic", None)
+                if traffic is not None:
+                    fields = _join(fields, {TRAFFIC + artifact.id: traffic})
+                if side == "out":
+                    slots.add((artifact.id, artifact_id(artifact.uri, None)))
     if action.code is not None:
         for edge, artifact in code_edges(action.code.source(), action.code.container(), clock):
             edges.add(edge)
             artifacts.append(artifact)
-    return ActionState(action.key, fields, frozenset(edges)), artifacts
+    return ActionState(action.key, fields, frozenset(edges), slots=frozenset(slots)), artifacts
 
 
 def join_actions(a: ActionState, b: ActionState) -> ActionState:
-    return ActionState(a.key, _join(a.fields, b.fields), a.edges | b.edges)
+    fields = _join(a.fields, b.fields)
+    return ActionState(a.key, fields, a.edges | b.edges, slots=a.slots | b.slots)
 
 
 def join_artifacts(a: ArtifactState, b: ArtifactState) -> ArtifactState:
@@ -161,13 +178,17 @@ def join_artifacts(a: ArtifactState, b: ArtifactState) -> ArtifactState:
 
 def dump_action(state: ActionState) -> bytes:
     """The state as canonical JSON: equal states give equal bytes."""
-    return _dump(state.fields, {"k": state.key, "e": [tuple(edge) for edge in sorted(state.edges)]})
+    base = {"k": state.key, "e": [tuple(edge) for edge in sorted(state.edges)]}
+    if state.slots:
+        base["s"] = sorted(state.slots)
+    return _dump(state.fields, base)
 
 
 def load_action(body: bytes | str, id: str = "") -> ActionState:
     """`id`, where it is known already, saves working it out."""
     raw = orjson.loads(body)
-    return ActionState(raw["k"], _load(raw), frozenset(map(Edge._make, raw["e"])), id)
+    slots = frozenset(map(tuple, raw["s"])) if "s" in raw else _NONE
+    return ActionState(raw["k"], _load(raw), frozenset(map(Edge._make, raw["e"])), id, slots)
 
 
 def dump_artifact(state: ArtifactState) -> bytes:

@@ -13,6 +13,7 @@ from lineage.merge import (
     DERIVED,
     GENERIC,
     SOURCE,
+    TRAFFIC,
     ActionState,
     ArtifactState,
     Edge,
@@ -47,7 +48,7 @@ def view(state: ActionState, artifacts: Mapping[str, ArtifactState]) -> dict[str
     base["reported_at"] = iso(state.clock)
     for side, name in (("in", "inputs"), ("out", "outputs")):
         base[name] = [
-            {"id": e.artifact, **_reference(artifacts[e.artifact], e, None)}
+            {"id": e.artifact, **_reference(artifacts[e.artifact], e, None, values)}
             for e in sorted(state.edges)
             if e.side == side and e.artifact in artifacts
         ]
@@ -93,8 +94,11 @@ def _base(state: ActionState, values: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _reference(artifact: ArtifactState, edge: Edge, clock: int | None) -> dict[str, Any]:
-    """A mention of an artifact; of its fields only those with this clock (None = all)."""
+def _reference(
+    artifact: ArtifactState, edge: Edge, clock: int | None, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A mention of an artifact; of its fields only those with this clock (None = all), and
+    of the act's `values` what traffic it gave."""
     wanted = {n: v for n, (c, v) in artifact.fields.items() if clock is None or c == clock}
     out: dict[str, Any] = {"type": wanted.get("type", GENERIC), "uri": artifact.uri}
     for name, value in (
@@ -106,7 +110,10 @@ def _reference(artifact: ArtifactState, edge: Edge, clock: int | None) -> dict[s
         if value:
             out[name] = value
     prefix = "properties."
-    if properties := {n[len(prefix) :]: wanted[n] for n in sorted(wanted) if n.startswith(prefix)}:
+    properties = {n[len(prefix) :]: wanted[n] for n in sorted(wanted) if n.startswith(prefix)}
+    if (traffic := TRAFFIC + artifact.id) in values:
+        properties["traffic"] = values[traffic]
+    if properties:
         out["properties"] = properties
     if artifact.aliases:
         out["aliases"] = sorted(artifact.aliases)
@@ -135,9 +142,10 @@ def _record(
             given = {n: v for n, (c, v) in mine if c == clock}
             if edge in derived and given == {"type": DERIVED[edge.role]}:
                 given = {}  # the code field says it already
-            if given or (whole and (edge not in derived or artifact.aliases)):
+            gives = TRAFFIC + edge.artifact in values
+            if given or gives or (whole and (edge not in derived or artifact.aliases)):
                 at = clock if edge.artifact in owned else -1
-                references.append(_reference(artifact, edge, at))
+                references.append(_reference(artifact, edge, at, values))
         if references:
             out[name] = references
     return out

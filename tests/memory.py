@@ -12,7 +12,15 @@ from lineage.graph import Direction
 from lineage.identity import is_digest
 from lineage.merge import ActionState, ArtifactState, join_actions, join_artifacts, report
 from lineage.model import Action
-from lineage.store.ports import ActionFilter, ArtifactFilter, Closure, ControllerCount, Page
+from lineage.store.ports import (
+    ActionFilter,
+    ArtifactFilter,
+    Closure,
+    ControllerCount,
+    Page,
+    Recent,
+    share,
+)
 
 T = TypeVar("T")
 CHUNK = 100
@@ -62,13 +70,31 @@ class MemoryReader:
         found = [a for a in self._artifacts.values() if _artifact_matches(a, filter)]
         return _page(found[::-1], cursor, limit)
 
-    def controllers(self, cursor: str | None, limit: int) -> Page[ControllerCount]:
+    def controllers(
+        self, cursor: str | None, limit: int, until: int | None = None
+    ) -> Page[ControllerCount]:
         counts: dict[tuple[str, str, str], int] = {}
         for action in self._actions.values():
+            if until is not None and action.started >= until:
+                continue
             cluster, namespace, name = action.get("controller")
             key = (cluster, namespace, name)
             counts[key] = counts.get(key, 0) + 1
         return _page([ControllerCount(*key, counts[key]) for key in sorted(counts)], cursor, limit)
+
+    def latest(
+        self, each: int, namespace: str | None, until: int | None = None
+    ) -> Mapping[tuple[str, str, str], Recent]:
+        mine: dict[tuple[str, str, str], list[ActionState]] = {}
+        for action in self._actions.values():
+            who = tuple(action.get("controller"))
+            if namespace in (None, who[1]) and (until is None or action.started <= until):
+                mine.setdefault(who, []).append(action)
+        each = share(each, len(mine))
+        return {
+            who: Recent(sorted(found, key=lambda a: (-a.started, a.id))[:each], len(found) > each)
+            for who, found in mine.items()
+        }
 
     def touching(
         self, artifacts: Sequence[str], side: Literal["in", "out"]
@@ -119,14 +145,27 @@ class MemoryReader:
             len(found) > max_nodes,
         )
 
-    def slots(self, namespace: str | None, limit: int) -> list[str]:
+    def slots(self, namespace: str | None, limit: int, after: str | None = None) -> list[str]:
         uris = {
             a.uri
             for a in self._artifacts.values()
             if a.type == "Deployment" and a.uri.startswith("k8s://")
         }
         wanted = [u for u in sorted(uris) if namespace is None or u.split("/")[3:4] == [namespace]]
-        return wanted[:limit]
+        return [u for u in wanted if after is None or u > after][:limit]
+
+    def deploys(
+        self, slots: Sequence[str], evidence: str, limit: int, until: int | None = None
+    ) -> Mapping[str, list[ActionState]]:
+        out: dict[str, list[ActionState]] = {uri: [] for uri in slots}
+        said = "" if evidence == "reported" else evidence
+        for state in self._actions.values():
+            if state.get("state") != "complete" or (until is not None and _ended(state) > until):
+                continue
+            wrote = {e.artifact for e in state.edges if e.side == "out" and e.evidence == said}
+            for uri in {self._artifacts[id_].uri for id_ in wrote} & out.keys():
+                out[uri].append(state)
+        return {uri: sorted(found, key=_ended)[::-1][:limit] for uri, found in out.items()}
 
     def walk(self) -> Iterator[tuple[list[ActionState], dict[str, ArtifactState]]]:
         states = sorted(self._actions.values(), key=lambda a: a.key)
@@ -152,6 +191,11 @@ class MemoryReader:
             return {edge.artifact for edge in action.edges if edge.side == side}
         side = "out" if way == "upstream" else "in"
         return {state.id for state in self._touching(id_, side)}
+
+
+def _ended(state: ActionState) -> int:
+    assert state.ended is not None
+    return state.ended
 
 
 def same_content(a: ArtifactState, b: ArtifactState) -> bool:

@@ -26,7 +26,7 @@ references = st.builds(
     role=st.sampled_from([None, "data", "code", "model"]),
     name=st.none() | words,
     evidence=st.sampled_from([None, "claimed", "committed", "observed"]),
-    properties=st.dictionaries(words, scalars, max_size=2),
+    properties=st.dictionaries(words | st.just("traffic"), scalars, max_size=2),
     aliases=st.lists(st.sampled_from(["gs://b/alias", "s3://b/alias/"]), max_size=2).map(tuple),
 )
 codes = st.builds(

@@ -12,8 +12,11 @@ import pytest
 
 from lineage.merge import dump_action, dump_artifact
 from lineage.model import Action, iso, microseconds, parse_action
+from lineage.queries.asof import AsOf
 from lineage.queries.lineage import lineage
 from lineage.queries.live import Slot, live
+from lineage.queries.timeline import timelines
+from lineage.store.ports import Reader
 
 from .memory import MemoryReader
 
@@ -31,7 +34,8 @@ def reports() -> list[Action]:
 
 
 def slot(day: datetime | None = None) -> Slot:
-    (found,) = live(MemoryReader.of(reports()), microseconds(day) if day else None)
+    reader: Reader = MemoryReader.of(reports())
+    (found,) = live(reader if day is None else AsOf(reader, microseconds(day)))
     return found
 
 
@@ -72,7 +76,8 @@ def test_live_then(day: datetime, model: str) -> None:
 
 def test_before_the_configmap_nothing_is_known() -> None:
     """Before 2020-06-30 no tree named a model, so none is shown."""
-    assert live(MemoryReader.of(reports()), microseconds(datetime(2020, 6, 30, tzinfo=UTC))) == []
+    before = AsOf(MemoryReader.of(reports()), microseconds(datetime(2020, 6, 30, tzinfo=UTC)))
+    assert live(before) == []
 
 
 def test_claims_are_judged() -> None:
@@ -90,7 +95,9 @@ def test_claims_are_judged() -> None:
 
 def test_history_has_each_deploy_once() -> None:
     """The merge is there and its branch commit is not; a new ConfigMap is a deploy of its own."""
-    assert [(p.action.name, iso(p.since)[:10]) for p in slot().history] == [
+    uri = slot().uri
+    line = timelines(MemoryReader.of(reports()), [uri])[uri]
+    assert [(p.action.name, iso(p.since)[:10]) for p in line.periods] == [
         ("388b16f #152", "2020-06-30"),
         ("40fe5a4 #165", "2020-07-15"),
         ("d46af57 #166", "2020-07-16"),
@@ -109,7 +116,8 @@ def test_runs_are_told_from_their_retries() -> None:
     by_name = {str(action.name): action for action in reports()}
     failed, saved = (by_name[f"labelbot-train-{n}-run-notebook"] for n in ("4c5d6", "9f0e1"))
     assert (failed.state, failed.params["attempts"]) == ("failed", 2)
-    assert failed.error == '"step-run" exited with code 1: Error (first failing step: run)'
+    why = 'StepFailed: "step-run" exited with code 1: Error (first failing step: run)'
+    assert (failed.error, saved.params["attempt 1"]) == (why, why)
     assert (saved.state, saved.params["attempts"]) == ("complete", 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.model import Action, microseconds, parse_action
+from lineage.queries.asof import AsOf
 from lineage.queries.live import Slot, live
+from lineage.queries.timeline import Timeline, timelines
+from lineage.store.ports import Reader
 
 from .memory import MemoryReader
 from .strategies import actions
@@ -54,9 +58,18 @@ def deploy(key: str, hour: int, uri: str = "gs://m/a", evidence: str | None = "o
     return act(key, hour, inputs=[model(uri, **mention)], outputs=[slot(key, evidence)])
 
 
+def at_time(reports: Iterable[Action], moment: int | None) -> Reader:
+    reader = MemoryReader.of(reports)
+    return reader if moment is None else AsOf(reader, moment)
+
+
 def only(*reports: Action, as_of: int | None = None) -> Slot:
-    (found,) = live(MemoryReader.of(reports), as_of)
+    (found,) = live(at_time(reports, as_of))
     return found
+
+
+def past(*reports: Action, as_of: int | None = None) -> Timeline:
+    return timelines(at_time(reports, as_of), [SLOT])[SLOT]
 
 
 def uris(slot: Slot) -> list[str]:
@@ -65,13 +78,14 @@ def uris(slot: Slot) -> list[str]:
 
 def test_newest_deploy_is_live() -> None:
     """Of two deploys the later one holds the slot, since it ended, and the first is history."""
-    found = only(deploy("d2", 2, "gs://m/b"), deploy("d1", 1))
+    reports = [deploy("d2", 2, "gs://m/b"), deploy("d1", 1)]
+    found = only(*reports)
     assert uris(found) == ["gs://m/b"]
     assert found.since == micros(2)
     assert (found.cluster, found.namespace, found.kind, found.name) == (
         "prod", "shop", "Deployment", "worker",
     )  # fmt: skip
-    assert [(p.since, p.until) for p in found.history] == [
+    assert [(p.since, p.until) for p in past(*reports).periods] == [
         (micros(1), micros(2)),
         (micros(2), None),
     ]
@@ -82,7 +96,7 @@ def test_past_is_as_it_was() -> None:
     reports = [deploy("d1", 1), deploy("d2", 3, "gs://m/b")]
     assert uris(only(*reports, as_of=micros(2))) == ["gs://m/a"]
     assert uris(only(*reports, as_of=micros(3))) == ["gs://m/b"]
-    assert live(MemoryReader.of(reports), micros(0)) == []
+    assert live(at_time(reports, micros(0))) == []
 
 
 def test_unfinished_and_failed_deploys_hold_nothing() -> None:
@@ -110,13 +124,17 @@ def test_later_claim_of_another_model_disagrees() -> None:
 
 def test_what_the_cluster_showed_outranks_the_tree() -> None:
     """Once something was observed, a later commit alone changes nothing."""
-    found = only(
+    reports = [
         deploy("d1", 1, evidence="committed"),
         deploy("d2", 2, "gs://m/b"),
         deploy("d3", 3, "gs://m/c", "committed"),
-    )
+    ]
+    found = only(*reports)
     assert (uris(found), found.evidence) == (["gs://m/b"], "observed")
-    assert [p.action.key for p in found.history] == ["d1", "d2"]
+    assert [(p.action.key, p.evidence) for p in past(*reports).periods] == [
+        ("d1", "committed"),
+        ("d2", "observed"),
+    ]
 
 
 def test_own_word_counts_as_reported() -> None:
@@ -131,8 +149,11 @@ def test_no_traffic_ends_the_slot() -> None:
     reports = [deploy("d1", 1), gone]
     assert live(MemoryReader.of(reports)) == []
     assert only(*reports, as_of=micros(1)).action.key == "d1"
-    again = only(*reports, deploy("d3", 3))
-    assert [(p.action.key, p.until) for p in again.history] == [("d1", micros(2)), ("d3", None)]
+    again = past(*reports, deploy("d3", 3))
+    assert [(p.action.key, p.until) for p in again.periods] == [("d1", micros(2)), ("d3", None)]
+    assert [(gap.action.key, gap.since, gap.until) for gap in again.gaps] == [
+        ("d2", micros(2), micros(3))
+    ]
 
 
 def test_rollout_that_names_old_and_new_keeps_the_new() -> None:
@@ -152,8 +173,8 @@ def test_rollout_that_names_old_and_new_keeps_the_new() -> None:
 def test_resync_of_the_same_thing_does_not_restart_the_clock() -> None:
     """Seeing the same deployment with the same model again changes neither since nor history."""
     again = act("s2", 2, type="sync", inputs=[model()], outputs=[slot("d1")])
-    found = only(deploy("d1", 1), again)
-    assert (found.since, len(found.history)) == (micros(1), 1)
+    assert only(deploy("d1", 1), again).since == micros(1)
+    assert len(past(deploy("d1", 1), again).periods) == 1
 
 
 def test_models_are_the_nearest_upstream() -> None:

@@ -142,7 +142,19 @@ def compare(reader: SqlReader, oracle: MemoryReader) -> None:
         for id_ in ids:
             assert {s.key for s in one_side[id_]} == {s.key for s in two_side[id_]}
     assert reader.owners(ids) == oracle.owners(ids)
-    assert reader.slots(None, 100) == oracle.slots(None, 100)
+    slots = oracle.slots(None, 100)
+    assert reader.slots(None, 100) == slots
+    assert reader.slots(None, 1, slots[0] if slots else None) == slots[1:2]
+    times = sorted({state.started for chunk, _ in oracle.walk() for state in chunk})
+    for until in (None, *times):
+        assert reader.controllers(None, 100, until) == oracle.controllers(None, 100, until)
+        for evidence in ("claimed", "committed", "observed", "reported"):
+            one, two = (r.deploys(slots, evidence, 100, until) for r in (reader, oracle))
+            for uri in slots:
+                assert {s.key for s in one[uri]} == {s.key for s in two[uri]}
+    # Windows that leave nothing out: an action that changed its controller was in both.
+    for namespace in (None, "n", ""):
+        assert reader.latest(100, namespace) == oracle.latest(100, namespace)
     for id_, artifact in artifacts.items():
         same = {a.id for a in reader.same_content([artifact])}
         assert same == {a.id for a in oracle.same_content([artifact])}, id_

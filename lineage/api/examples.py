@@ -54,7 +54,7 @@ PROBLEM: dict[str, Any] = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can answer with these problems."""
-    words = {400: "The request is not valid", 404: "Nothing has that name",
+    words = {400: "The request is not valid", 403: "Not allowed here", 404: "Nothing has that name",
              413: "The body is too large", 422: "The record is not valid",
              500: "Internal error", 503: "The store is not available; try again"}  # fmt: skip
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

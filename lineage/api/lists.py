@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import StreamingResponse
 
 from lineage.api.examples import problems
-from lineage.api.requests import Cursor, Limit, Moment, ReaderOf, Text, answer, moment
+from lineage.api.requests import Cursor, Limit, Moment, ReaderAt, ReaderOf, Text, answer, moment
 from lineage.errors import NotFound
 from lineage.graph import action_node
 from lineage.identity import action_id, canonical_uri
 from lineage.merge import ActionState
+from lineage.queries.asof import raise_later
 from lineage.queries.export import export
 from lineage.records import view, view_artifact
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
@@ -26,7 +27,7 @@ _NEAR = 100
 
 @router.get("/actions", response_class=Response, responses=problems(400))
 def list_actions(
-    reader: ReaderOf,
+    reader: ReaderAt,
     type: Text = None,
     state: Text = None,
     controller: Text = None,
@@ -46,17 +47,18 @@ def list_actions(
 
 
 @router.get("/actions/{key:path}", response_class=Response, responses=problems(404))
-def get_action(reader: ReaderOf, key: str) -> Response:
+def get_action(reader: ReaderAt, key: str) -> Response:
     """One action by its key or id, as all its reports together describe it."""
     state = reader.action(action_id(key)) or reader.action(key)
     if state is None:
+        raise_later(reader, key, lambda _: [action_id(key), key])
         raise NotFound(f"no action has the key or id '{key}'; /api/v1/actions?q= searches")
     return answer(_views(reader, [state])[0])
 
 
 @router.get("/artifacts", response_class=Response, responses=problems(400))
 def list_artifacts(
-    reader: ReaderOf,
+    reader: ReaderAt,
     type: Text = None,
     uri: Text = None,
     q: Text = None,
@@ -70,7 +72,7 @@ def list_artifacts(
 
 
 @router.get("/artifacts/{id}", response_class=Response, responses=problems(400, 404))
-def get_artifact(reader: ReaderOf, id: ArtifactId) -> Response:
+def get_artifact(reader: ReaderAt, id: ArtifactId) -> Response:
     """One version of a thing, and the actions nearest to it."""
     artifact = _artifact(reader, id)
     wrote, read = reader.touching([id], "out")[id], reader.touching([id], "in")[id]
@@ -83,7 +85,7 @@ def get_artifact(reader: ReaderOf, id: ArtifactId) -> Response:
 
 @router.get("/artifacts/{id}/versions", response_class=Response, responses=problems(400, 404))
 def list_versions(
-    reader: ReaderOf, id: ArtifactId, cursor: Cursor = None, limit: Limit = 50
+    reader: ReaderAt, id: ArtifactId, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
     """Every version of the same URI, the latest recorded first."""
     artifact = _artifact(reader, id)
@@ -92,7 +94,7 @@ def list_versions(
 
 
 @router.get("/controllers", response_class=Response, responses=problems(400))
-def list_controllers(reader: ReaderOf, cursor: Cursor = None, limit: Limit = 50) -> Response:
+def list_controllers(reader: ReaderAt, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """Every controller that recorded something, with the number of its actions."""
     page = reader.controllers(cursor, limit)
     return answer({"items": [c._asdict() for c in page.items], "cursor": page.cursor})
@@ -107,6 +109,7 @@ def get_export(reader: ReaderOf) -> Response:
 def _artifact(reader: Reader, id: str) -> Any:
     artifact = reader.artifact(id)
     if artifact is None:
+        raise_later(reader, id, lambda _: [id])
         raise NotFound(f"no artifact has the id {id}; /api/v1/artifacts?q= searches")
     return artifact
 

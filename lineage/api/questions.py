@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from lineage.api.examples import problems
-from lineage.api.requests import Moment, ReaderOf, SettingsOf, answer, moment
-from lineage.errors import BadRequest
+from lineage.api.requests import Cursor, Limit, Moment, ReaderAt, SettingsOf, answer, moment
+from lineage.errors import BadRequest, NotFound
 from lineage.formats.mermaid import mermaid
 from lineage.graph import Direction
+from lineage.identity import canonical_uri
 from lineage.model import iso
+from lineage.queries.asof import raise_later
 from lineage.queries.lineage import lineage
-from lineage.queries.live import live
+from lineage.queries.live import LIMIT, page
+from lineage.queries.timeline import timelines
 
 router = APIRouter(tags=["ask"])
 
 Format = Literal["json", "dot", "svg", "png", "mermaid"]
 MAX_DEPTH = 1000
+MAX_SLOTS = 5000
 _MEDIA = {"dot": "text/vnd.graphviz", "svg": "image/svg+xml", "png": "image/png"}
 
 
 @router.get("/lineage", response_class=Response, responses=problems(400, 404, 500))
 def get_lineage(
     request: Request,
-    reader: ReaderOf,
+    reader: ReaderAt,
     settings: SettingsOf,
     of: Annotated[
         str,
@@ -60,11 +64,50 @@ def get_lineage(
 
 @router.get("/live", response_class=Response, responses=problems(400))
 def get_live(
-    reader: ReaderOf,
+    reader: ReaderAt,
     as_of: Moment = None,
     namespace: Annotated[str | None, Query(max_length=256)] = None,
+    cursor: Annotated[str | None, Query(max_length=5000)] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_SLOTS)] = LIMIT,
 ) -> Response:
     """What is in production, now or at a past moment: since when, and by which action."""
+    found = page(reader, namespace, cursor, limit)
+    return answer(
+        {
+            "as_of": _moment(as_of),
+            "slots": [slot.json() for slot in found.items],
+            "truncated": found.cursor is not None,
+            "cursor": found.cursor,
+        }
+    )
+
+
+@router.get("/live/{slot:path}/history", response_class=Response, responses=problems(400, 404))
+def get_history(
+    reader: ReaderAt,
+    slot: Annotated[str, Path(max_length=5000, description="k8s://cluster/namespace/kind/name")],
+    as_of: Moment = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """What was live in a slot, from when to when, what began last first."""
+    uri = canonical_uri(slot, "Deployment")
+    timeline = timelines(reader, [uri])[uri]
+    if not timeline.periods:
+        raise_later(reader, uri, lambda whole: [a.id for a in whole.families([uri])[uri]])
+        raise NotFound(f"nothing was live in {uri}; /api/v1/live lists the slots")
+    found = timeline.latest(cursor, limit)
+    return answer(
+        {
+            "as_of": _moment(as_of),
+            "slot": uri,
+            "periods": [period.json() for period in found.items],
+            "truncated": timeline.truncated or found.cursor is not None,
+            "cursor": found.cursor,
+        }
+    )
+
+
+def _moment(as_of: str | None) -> str | None:
     at = moment("as_of", as_of)
-    slots = live(reader, at, namespace)
-    return answer({"as_of": None if at is None else iso(at), "slots": [s.json() for s in slots]})
+    return None if at is None else iso(at)

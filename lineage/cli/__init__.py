@@ -13,11 +13,18 @@ from typing import Annotated
 import typer
 
 import lineage
+from lineage.cli.controller import controller
+from lineage.cli.diff import diff
+from lineage.cli.flow import flow
+from lineage.cli.impact import impact
+from lineage.cli.lambda_check import lambda_check
 from lineage.cli.observe import observe
 from lineage.cli.outbox import outbox
 from lineage.cli.read import export, graph, live, show
 from lineage.cli.record import import_, record
+from lineage.cli.search import reindex, search, stats
 from lineage.cli.serve import serve
+from lineage.cli.stale import stale
 from lineage.cli.target import Target, fail
 from lineage.errors import LineageError
 
@@ -37,7 +44,16 @@ for name, command in (
     ("show", show),
     ("graph", graph),
     ("live", live),
+    ("stale", stale),
+    ("diff", diff),
+    ("impact", impact),
+    ("flow", flow),
+    ("lambda-check", lambda_check),
+    ("search", search),
+    ("stats", stats),
+    ("reindex", reindex),
     ("export", export),
+    ("controller", controller),
 ):
     app.command(name)(command)
 app.add_typer(observe)

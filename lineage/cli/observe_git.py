@@ -53,9 +53,6 @@ def git(
     controller: Annotated[
         str | None, typer.Option(help="In whose name; git/OWNER/NAME when left out.")
     ] = None,
-    as_: Annotated[
-        str, typer.Option("--as", help="The last part of the keys; the slot's name when left out.")
-    ] = "",
     once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
     interval: Annotated[
         float, typer.Option(min=1, help="Seconds between two looks at the branch.")
@@ -87,7 +84,7 @@ def git(
     from controllers_hooks.observers.yaml_path import parse
 
     said = None if claims is None else _pattern(claims)
-    watch = Watch(place, slot, repository.folder(), who, type_, as_, said)
+    watch = Watch(place, slot, repository.folder(), who, type_, said)
     with target.client(read_only=False) as client:
         looking = Looking(lambda: _repository(repo, file), branch, parse(path), watch, client)
         if once:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid",
            ".json": "json"}  # fmt: skip
+WAY = 8  # steps from a deployment back to a training; a longer way is shown in part
 Reference = Annotated[
     str, typer.Argument(help="An action's key or id, an artifact's id, URI or URI@version.")
 ]
@@ -55,7 +56,7 @@ def _found(client: Client, ref: str) -> tuple[str, dict[str, Any]]:
     if ref.startswith("k8s://"):
         for slot in client.live()["slots"]:
             if slot["slot"] == ref.rstrip("/"):
-                return "slot", slot
+                return "slot", _walked(client, slot)
     found = client.lineage(ref, depth=0)
     first = found["of"][0]
     if any(node["id"] == first and node["kind"] == "action" for node in found["nodes"]):
@@ -63,6 +64,24 @@ def _found(client: Client, ref: str) -> tuple[str, dict[str, Any]]:
     versions = list(client.versions(first))
     newest = first if len(found["of"]) == 1 else versions[0]["id"]
     return "artifact", {**client.artifact(newest), "versions": versions}
+
+
+def _walked(client: Client, slot: dict[str, Any]) -> dict[str, Any]:
+    """With its past, the trainings in full (code, data, parameters, metrics), and what came
+    after them."""
+    trained = [client.action(one["id"]) for one in slot["trained_by"]]
+    since = max((one.get("ended_at") or one["started_at"] for one in trained), default=None)
+    found = client.lineage(slot["deployment"]["id"], direction="upstream", depth=WAY)
+    way = [
+        node for node in found["nodes"]
+        if node["kind"] == "action" and since is not None and node["started_at"] >= since
+    ]  # fmt: skip
+    return {
+        **slot,
+        "history": client.history(slot["slot"])["periods"],
+        "trained_by": trained,
+        "way": sorted(way, key=lambda node: node["started_at"]),
+    }
 
 
 def graph(

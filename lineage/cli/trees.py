@@ -36,6 +36,9 @@ def action(view: View) -> Tree:
         _branch(tree, name, (f"{k}: {v}" for k, v in (view.get(name) or {}).items()))
     _branch(tree, "inputs", map(_mention, view["inputs"]))
     _branch(tree, "outputs", map(_mention, view["outputs"]))
+    for output in view["outputs"]:
+        if output["type"] == "Metrics":
+            _branch(tree, "metrics", _measured(output.get("properties") or {}))
     return tree
 
 
@@ -63,13 +66,11 @@ def slot(view: View) -> Tree:
         ("evidence", view["evidence"]),
         ("code", names(view["code"])),
     )
-    _branch(tree, "trained by", map(_act, view["trained_by"]))
-    _branch(tree, "claims since", map(_claim, view["claims"]))
-    periods = (
-        f"{p['since']} – {p['until'] or 'now'}: {names(p['models'])}, {_act(p['action'])}"
-        for p in reversed(view["history"])
-    )
-    _branch(tree, "history", periods)
+    _branch(tree, "way here", (f"{a['started_at']}: {_act(a)}" for a in view["way"]))
+    _branch(tree, "what is said", map(_judged, view["agreement"]))
+    _branch(tree, "history", map(_period, view["history"]))
+    for training in view["trained_by"]:
+        tree.add(Text("trained by", "dim")).add(action(training))
     return tree
 
 
@@ -88,9 +89,9 @@ def table(slots: Iterable[View]) -> Table:
 
 def disagreements(slots: Iterable[View]) -> Iterator[str]:
     for view in slots:
-        if view["status"] == "disagree":
-            claim = next(c for c in view["claims"] if not c["agrees"])
-            yield clean(f"{view['slot']}: {_claim(claim)}; live is {names(view['models'])}.")
+        for said in view["agreement"]:
+            if not said["agrees"]:
+                yield clean(f"{view['slot']}: {_said(said)}; live is {names(view['models'])}.")
 
 
 def names(nodes: Iterable[View]) -> str:
@@ -127,11 +128,30 @@ def _mention(view: View) -> str:
     return f"{view['type']} {view['uri']}{version}" + (f" ({notes})" if notes else "")
 
 
+def _measured(properties: View) -> Iterator[str]:
+    """`jupyter.precision` and `jupyter.recall` are one line: a reader compares them."""
+    lines: dict[str, list[str]] = {}
+    for name, value in sorted(properties.items()):
+        of, _, measure = name.rpartition(".")
+        lines.setdefault(of or measure, []).append(f"{measure} {value}" if of else str(value))
+    return (f"{of}: {', '.join(values)}" for of, values in lines.items())
+
+
 def _act(view: View) -> str:
     state = f", {view['state']}" if view.get("state") not in (None, "complete") else ""
     return f"{view['type']} {view.get('name') or view['key']}{state}"
 
 
-def _claim(view: View) -> str:
-    verb = "agrees with" if view["agrees"] else "claims"
-    return f"{_act(view['action'])} {verb} {names(view['models'])} ({view['at']})"
+def _said(view: View) -> str:
+    verb = {"claimed": "claims", "committed": "committed"}.get(view["evidence"], "shows")
+    held = names(view["models"]) if view["deployment"] else "nothing"
+    return f"{_act(view['action'])} {verb} {held} ({view['since']})"
+
+
+def _judged(view: View) -> str:
+    return f"{view['evidence']}: {_said(view)}, {'agrees' if view['agrees'] else 'disagrees'}"
+
+
+def _period(view: View) -> str:
+    held = names(view["models"]) if view.get("deployment") else "nothing"
+    return f"{view['since']} – {view['until'] or 'now'}: {held}, {_act(view['action'])}"

@@ -1,4 +1,4 @@
-"""Who says what was put where, how well each is known, and which models it brought.
+"""Who says what was put where, and how well each is known.
 
 The facts that `lineage.queries.live` judges. Functions over a Reader, no I/O of their own;
 every question to it is asked once for all slots.
@@ -6,18 +6,20 @@ every question to it is asked once for all slots.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lineage.merge import ActionState, ArtifactState
-from lineage.queries.rules import bindings
+from lineage.identity import artifact_id
+from lineage.merge import TRAFFIC, ActionState, ArtifactState
 from lineage.store.ports import Reader
 
-MAX_HOPS = 6
-MAX_ACTIONS = 500
-_CLAIM: frozenset[str] = frozenset({"claimed"})
+SEEN = ("observed", "reported")
+"""What the cluster's status or the action itself says: it outranks what a git tree holds."""
+KINDS = (*SEEN, "committed", "claimed")
+MOST = 10_000
+"""Deploys of one slot that are looked at, the latest first."""
+_ENDED = ("deleted-", "uninstalled-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,195 +33,132 @@ class Deploy:
 
     @property
     def claimed_only(self) -> bool:
-        return self.said == _CLAIM
+        return self.said == {"claimed"}
 
     @property
     def seen(self) -> bool:
         """Whether the cluster's status or the action itself says so, not just a git tree."""
-        return bool(self.said & {"observed", ""})
+        return not self.said.isdisjoint(SEEN)
 
     @property
     def evidence(self) -> str:
-        if "observed" in self.said:
-            return "observed"
-        return "reported" if "" in self.said else "committed"
+        """The best there is."""
+        return next(kind for kind in KINDS if kind in self.said)
 
     @property
     def traffic(self) -> float | None:
         """Percent of the requests; None = nobody said, so all of them."""
-        _, traffic = self.deployment.fields.get("properties.traffic", (0, None))
+        said = self.action.fields.get(TRAFFIC + self.deployment.id)
+        _, traffic = said or self.deployment.fields.get("properties.traffic", (0, None))
         split = isinstance(traffic, int | float) and not isinstance(traffic, bool)
         return traffic if split else None
 
     @property
     def removes(self) -> bool:
-        return self.traffic == 0
+        return self.traffic is not None and self.traffic <= 0
+
+    @property
+    def decides(self) -> bool:
+        """Whether nothing of what was there before stays."""
+        if self.removes:
+            return (self.deployment.version or "").startswith(_ENDED)
+        return self.traffic is None or self.traffic >= 100
+
+    @property
+    def order(self) -> tuple[int, str, bool, str]:
+        """Of one rollout that names the old and the new revision, the new one comes last."""
+        return self.ended, self.action.key, not self.removes, self.deployment.id
 
 
-class Brought(NamedTuple):
-    """A model a deploy brought, and the action that read it: the deploy or one upstream."""
+class Track(NamedTuple):
+    """What some kinds of evidence say of a slot, the latest first; `whole` = that is all."""
 
-    model: ArtifactState
-    read_by: ActionState
+    deploys: list[Deploy]
+    whole: bool
 
 
-def deploys(
-    reader: Reader, families: Mapping[str, Collection[ArtifactState]], until: int | None
-) -> dict[str, list[Deploy]]:
-    """Per slot everything complete by `until`, claims among it, oldest first."""
-    versions = {a.id: a for family in families.values() for a in family}
-    out: dict[str, list[Deploy]] = defaultdict(list)
-    for id_, actions in reader.touching(sorted(versions), "out").items():
-        for action in actions:
-            ended = action.ended
-            if action.get("state") != "complete" or ended is None:
-                continue
-            if until is None or ended <= until:
+class Tracks:
+    """The latest deploys of slots by evidence, at most `most` of each."""
+
+    def __init__(self, reader: Reader, slots: Sequence[str], kinds: Sequence[str], most: int):
+        self._most = most
+        self._actions = {kind: reader.deploys(slots, kind, most) for kind in kinds}
+        self._ids = {uri: artifact_id(uri, None) for uri in slots}
+        ids = {
+            id_
+            for found in self._actions.values()
+            for uri, actions in found.items()
+            for action in actions
+            for id_, slot in action.slots
+            if slot == self._ids[uri]
+        }
+        self._deployments = reader.artifacts_by_id(sorted(ids)) if ids else {}
+
+    def of(self, slot: str, kinds: Iterable[str]) -> Track:
+        floor, actions = -1, dict[str, ActionState]()
+        for kind in kinds:
+            found = self._actions[kind][slot]
+            if len(found) == self._most:
+                # There may be older ones, also of the same moment as the oldest of these.
+                floor = max(floor, found[-1].ended or 0)
+            actions |= {action.id: action for action in found}
+        wanted = frozenset(kinds)
+        deploys = [
+            deploy
+            for action in actions.values()
+            if (action.ended or 0) > floor
+            for deploy in self._of(action, slot)
+            if deploy.said & wanted
+        ]
+        return Track(sorted(deploys, key=lambda d: d.order, reverse=True), floor < 0)
+
+    def _of(self, action: ActionState, slot: str) -> Iterable[Deploy]:
+        for id_, place in action.slots:
+            if place == self._ids[slot] and id_ in self._deployments:
                 said = frozenset(
-                    e.evidence for e in action.edges if e.side == "out" and e.artifact == id_
+                    edge.evidence or "reported"
+                    for edge in action.edges
+                    if edge.side == "out" and edge.artifact == id_
                 )
-                out[versions[id_].uri].append(Deploy(action, versions[id_], said, ended))
-    for found in out.values():
-        # Of one rollout that names the old and the new revision, the new one comes last.
-        found.sort(key=lambda d: (d.ended, d.action.key, not d.removes, d.deployment.id))
-    return out
+                yield Deploy(action, self._deployments[id_], said, action.ended or 0)
 
 
-def holding(found: Iterable[Deploy]) -> list[Deploy]:
-    """Those that once were live: what was seen outranks what a tree held from then on."""
-    real = [d for d in found if not d.claimed_only]
-    first_seen = min((d.ended for d in real if d.seen), default=None)
-    return [d for d in real if d.seen or first_seen is None or d.ended < first_seen]
+class Held(NamedTuple):
+    """What has a share of a slot: percent of the requests, None = all of them."""
+
+    deploy: Deploy
+    traffic: float | None
 
 
-def standing(terms: Sequence[Deploy]) -> list[Deploy]:
-    """The deploys that are live after these (oldest first): the last, or all that share the
-    traffic. Traffic taken from one version of several leaves the others live; taken from the
-    only one, it ends the slot."""
-    out: list[Deploy] = []
-    seen: set[str] = set()
-    given, ended = 0.0, False
-    for deploy in reversed(terms):
-        id_ = deploy.deployment.id
-        if id_ in seen:
-            continue
-        seen.add(id_)
-        if deploy.removes:
-            if (deploy.deployment.version or "").startswith(("deleted-", "uninstalled-")):
-                break
-            ended = True
-        elif deploy.traffic is None:
-            return out or ([] if ended else [deploy])
-        else:
-            out.append(deploy)
-            given += deploy.traffic
-            if given >= 100:
-                break
-    return out
+def standing(track: Track, start: int = 0) -> tuple[list[Held], bool]:
+    """What is live after `track.deploys[start:]`, and whether nothing older could change that.
 
-
-def models(reader: Reader, actions: Sequence[ActionState]) -> dict[str, list[Brought]]:
-    """Per action (id) the models nearest upstream: its own inputs, else those of the actions
-    that made its inputs, and so on; at most 6 hops and 500 actions away. Claims lead nowhere.
+    A deploy that is given all the traffic, or of which nobody says how much, replaces what
+    was there; one that is given a share leaves the rest to the others, the latest first. A
+    version whose traffic is taken leaves; taken from a version that was not there, it ends
+    what was never given a share.
     """
-    out: dict[str, list[Brought]] = {action.id: [] for action in actions}
-    begun = {action.id: action for action in actions}
-    layers = {id_: [action] for id_, action in begun.items()}
-    seen = {id_: {id_} for id_ in begun}
-    for _ in range(MAX_HOPS + 1):
-        everyone = {a.id: a for layer in layers.values() for a in layer}
-        if not everyone:
+    deploys = track.deploys
+    last = next((n for n in range(start, len(deploys)) if deploys[n].decides), None)
+    given: dict[str, Deploy] = {}
+    for n in reversed(range(start, len(deploys) if last is None else last + 1)):
+        deploy = deploys[n]
+        known = given.pop(deploy.deployment.id, None)
+        if deploy.decides:
+            given = {}
+        elif deploy.removes and known is None:
+            given = {id_: one for id_, one in given.items() if one.traffic is not None}
+        if not deploy.removes:
+            given[deploy.deployment.id] = deploy
+    return list(_shares(given.values())), last is not None or track.whole
+
+
+def _shares(given: Collection[Deploy]) -> Iterator[Held]:
+    rest: float = 100
+    for deploy in reversed(list(given)):
+        traffic = deploy.traffic
+        share = rest if traffic is None else min(traffic, rest)
+        yield Held(deploy, None if traffic is None and rest == 100 else share)
+        rest -= share
+        if rest <= 0:
             break
-        inputs = {id_: _solid(action) for id_, action in everyone.items()}
-        known = reader.artifacts_by_id(sorted(set().union(*inputs.values())))
-        for start, layer in layers.items():
-            out[start] = _models_among(layer, inputs, known)
-        layers = {start: layer for start, layer in layers.items() if not out[start]}
-        layers = _makers(reader, layers, inputs, begun, seen)
-    return out
-
-
-def named_models(action: ActionState, known: Mapping[str, ArtifactState]) -> list[ArtifactState]:
-    """The models among an action's own inputs, however little is known of them."""
-    ids = sorted({e.artifact for e in action.edges if e.side == "in"})
-    return [known[id_] for id_ in ids if id_ in known and known[id_].type == "Model"]
-
-
-def trainings(
-    reader: Reader, brought: Mapping[str, tuple[Deploy, list[Brought]]], until: int | None
-) -> dict[str, list[ActionState]]:
-    """Per slot the actions that produced its models, the latest first; a run's own parts
-    are left out where the run itself is there.
-
-    A model without a version may have been trained again since, so of its family only what
-    had ended when it was deployed counts.
-    """
-    read_by = {b.read_by.id: b.read_by for _, found in brought.values() for b in found}
-    bound: dict[str, set[str]] = defaultdict(set)
-    for edge in bindings(reader, read_by.values()):
-        bound[edge.target].add(edge.source)
-    versions = reader.artifacts_by_id(sorted(set().union(*bound.values())))
-    ids = versions.keys() | {b.model.id for _, found in brought.values() for b in found}
-    made = reader.touching(sorted(ids), "out")
-    out: dict[str, list[ActionState]] = {}
-    for slot, (deploy, found) in brought.items():
-        runs: dict[str, ActionState] = {}
-        for model, reading in found:
-            versionless = model.version is None
-            limit = deploy.ended if versionless else until
-            same = [v for v in bound[reading.id] if versionless and versions[v].uri == model.uri]
-            for id_ in (model.id, *same):
-                runs |= {a.key: a for a in made.get(id_, ()) if _ended_by(a, limit)}
-        whole = [a for a in runs.values() if a.get("parent") not in runs]
-        out[slot] = sorted(whole, key=lambda a: (-(a.ended or 0), a.key))
-    return out
-
-
-def _ended_by(action: ActionState, limit: int | None) -> bool:
-    return action.ended is not None and (limit is None or action.ended <= limit)
-
-
-def _solid(action: ActionState) -> set[str]:
-    """The inputs that are more than claimed."""
-    return {e.artifact for e in action.edges if e.side == "in" and e.evidence != "claimed"}
-
-
-def _models_among(
-    layer: Iterable[ActionState],
-    inputs: Mapping[str, set[str]],
-    known: Mapping[str, ArtifactState],
-) -> list[Brought]:
-    found = {
-        id_: Brought(known[id_], action)
-        for action in layer
-        for id_ in inputs[action.id]
-        if id_ in known and known[id_].type == "Model"
-    }
-    return [found[id_] for id_ in sorted(found, key=lambda i: (found[i].model.uri, i))]
-
-
-def _makers(
-    reader: Reader,
-    layers: Mapping[str, list[ActionState]],
-    inputs: Mapping[str, set[str]],
-    begun: Mapping[str, ActionState],
-    seen: Mapping[str, set[str]],
-) -> dict[str, list[ActionState]]:
-    """Per start the next layer: the actions that made the inputs of this one."""
-    everyone = {a.id: a for layer in layers.values() for a in layer}
-    sources = {id_: set(inputs[id_]) for id_ in everyone}
-    for edge in bindings(reader, everyone.values()):
-        sources[edge.target].add(edge.source)
-    wanted = sorted(set().union(*sources.values()))
-    made = reader.touching(wanted, "out") if wanted else {}
-    out: dict[str, list[ActionState]] = {}
-    for start, layer in layers.items():
-        near = {a.id: a for one in layer for id_ in sources[one.id] for a in made.get(id_, ())}
-        # What began after the deploy cannot be where it came from.
-        fresh = sorted(
-            i for i in near.keys() - seen[start] if near[i].started <= begun[start].started
-        )[: MAX_ACTIONS - len(seen[start])]
-        seen[start].update(fresh)
-        if fresh:
-            out[start] = [near[i] for i in fresh]
-    return out

@@ -14,6 +14,7 @@ from lineage.errors import BadRequest, MalformedIdentity, NotFound
 from lineage.graph import Direction, Edge, Graph, build, edges_of
 from lineage.identity import Identity, action_id, identify
 from lineage.merge import ActionState, ArtifactState
+from lineage.queries.asof import raise_later
 from lineage.queries.rules import bindings, copies, readers
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
 
@@ -30,10 +31,17 @@ def resolve(reader: Reader, ref: str) -> list[str]:
     `URI@version`, or what ends a URI or a key (its last part) or names an action, if unique.
 
     Raises:
-        NotFound: nothing is called that.
+        NotFound: nothing is called that, or nothing was at the moment the reader is cut at.
         BadRequest: several things are; the message lists some.
     """
-    ref = ref.strip()
+    try:
+        return _resolve(reader, ref.strip())
+    except NotFound:
+        raise_later(reader, ref, lambda whole: _resolve(whole, ref.strip()))
+        raise
+
+
+def _resolve(reader: Reader, ref: str) -> list[str]:
     if not ref:
         raise BadRequest("say what to look at: an id, a URI, URI@version or the key of an action")
     if reader.action(ref) or reader.artifact(ref):
@@ -58,7 +66,18 @@ def lineage(
     nearest stay and the graph says `truncated`. `types` keeps artifacts of those types
     (and the start), and the actions that touch them.
     """
-    starts = resolve(reader, of)
+    return around(reader, resolve(reader, of), direction, depth, max_nodes, types)
+
+
+def around(
+    reader: Reader,
+    starts: Sequence[str],
+    direction: Direction = "both",
+    depth: int | None = None,
+    max_nodes: int = 2000,
+    types: frozenset[str] | None = None,
+) -> Graph:
+    """The same around nodes given by their ids."""
     ways: tuple[Way, ...] = ("upstream", "downstream") if direction == "both" else (direction,)
     walks = [_Walk(reader, way, depth, max_nodes).run(starts) for way in ways]
     actions = {id_: state for walk in walks for id_, state in walk.actions.items()}

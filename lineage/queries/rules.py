@@ -84,7 +84,11 @@ def copies(reader: Reader, artifacts: Collection[ArtifactState]) -> set[Edge]:
     if not artifacts:
         return set()
     # A store may leave out those it was asked about; they can be each other's copies too.
-    everything = [*artifacts, *reader.same_content(list(artifacts))]
+    return joined([*artifacts, *reader.same_content(list(artifacts))])
+
+
+def joined(everything: Collection[ArtifactState]) -> set[Edge]:
+    """The same edges among these alone."""
     contents: dict[str, dict[str, str]] = defaultdict(dict)
     named: dict[str, list[ArtifactState]] = defaultdict(list)
     for one in everything:

@@ -26,6 +26,8 @@ CONTROLLER = "lineage.Controller"
 TYPE = "lineage.type"
 VERSION = "lineage.version"
 ALIAS = "lineage.alias/"
+LIVE = "lineage.live/"
+"""Followed by a slot's id and the evidence: when a complete action put something there."""
 NAMESPACE = "namespace"
 
 INPUTS = (pb.Event.INPUT, pb.Event.DECLARED_INPUT, pb.Event.INTERNAL_INPUT)
@@ -94,7 +96,25 @@ def fill_execution(
     if moved:
         properties[TYPE].string_value = state.get("type")
     properties[STARTED].string_value = sortable(state.started)
+    for name in put_live(state):
+        properties[name].string_value = sortable(state.ended or 0)
     _pack(properties[RECORD].proto_value, record)
+
+
+def put_live(state: ActionState) -> set[str]:
+    """The properties by which a slot's deploys are found, newest first, in one look-up."""
+    if not state.slots or state.get("state") != "complete":
+        return set()
+    slots = dict(state.slots)
+    return {
+        live_name(slots[edge.artifact], edge.evidence)
+        for edge in state.edges
+        if edge.side == "out" and edge.artifact in slots
+    }
+
+
+def live_name(slot: str, evidence: str) -> str:
+    return f"{LIVE}{slot}/{evidence or 'reported'}"
 
 
 def fill_artifact(

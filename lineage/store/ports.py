@@ -18,6 +18,7 @@ from lineage.model import Action
 
 T = TypeVar("T")
 Outcome = Literal["created", "merged", "unchanged"]
+Kind = Literal["action", "artifact"]
 
 
 class Verdict(NamedTuple):
@@ -80,6 +81,22 @@ class ControllerCount(NamedTuple):
     actions: int
 
 
+class Recent(NamedTuple):
+    """The latest actions of a controller; `more` = it did others before these."""
+
+    actions: list[ActionState]
+    more: bool
+
+
+MOST_RECENT = 10_000
+"""Actions of all controllers together that one look at the latest may load, shared evenly."""
+
+
+def share(each: int, controllers: int) -> int:
+    """How many of `each` wanted actions a controller gets where there are so many controllers."""
+    return min(each, max(1, MOST_RECENT // max(1, controllers)))
+
+
 class Reader(Protocol):
     def action(self, id: str) -> ActionState | None: ...
     def artifact(self, id: str) -> ArtifactState | None: ...
@@ -96,7 +113,20 @@ class Reader(Protocol):
         """Latest recorded first; every version of a URI when `filter.uri` is given."""
         ...
 
-    def controllers(self, cursor: str | None, limit: int) -> Page[ControllerCount]: ...
+    def controllers(
+        self, cursor: str | None, limit: int, until: int | None = None
+    ) -> Page[ControllerCount]:
+        """With the number of their actions; `until` bounds the start of these."""
+        ...
+
+    def latest(
+        self, each: int, namespace: str | None, until: int | None = None
+    ) -> Mapping[tuple[str, str, str], Recent]:
+        """Per controller (cluster, namespace, name) its `each` latest actions, latest first,
+        of those that had started by `until`. Equal starts are told apart by id. Of very many
+        controllers each gets a `share`.
+        """
+        ...
 
     def touching(
         self, artifacts: Sequence[str], side: Literal["in", "out"]
@@ -120,8 +150,16 @@ class Reader(Protocol):
         """Everything reachable over recorded edges; `starts` are action or artifact ids."""
         ...
 
-    def slots(self, namespace: str | None, limit: int) -> list[str]:
+    def slots(self, namespace: str | None, limit: int, after: str | None = None) -> list[str]:
         """The canonical URIs of Deployment artifacts (`k8s://…`), sorted, at most `limit`."""
+        ...
+
+    def deploys(
+        self, slots: Sequence[str], evidence: str, limit: int, until: int | None = None
+    ) -> Mapping[str, list[ActionState]]:
+        """For each slot (canonical URI) the complete actions that put something there with
+        this evidence (claimed | committed | observed | reported, the action's own word): the
+        latest end first, none after `until`, at most `limit` for each slot."""
         ...
 
     def owners(self, artifacts: Sequence[str]) -> Mapping[str, str]:
@@ -130,4 +168,79 @@ class Reader(Protocol):
 
     def walk(self) -> Iterator[tuple[list[ActionState], dict[str, ArtifactState]]]:
         """Every action in the order of its key, in chunks, with the artifacts on its edges."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much there is. `actions` by (type, state), `artifacts` by type; times in µs."""
+
+    actions: Mapping[tuple[str, str], int]
+    artifacts: Mapping[str, int]
+    controllers: int
+    first: int | None
+    last: int | None
+    store_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """How far the index is. `behind` = nodes it does not have as they are now; while it builds
+    an estimate. `trouble` = why it cannot go on, if so."""
+
+    status: Literal["ready", "building", "absent"]
+    behind: int
+    bytes: int
+    trouble: str | None = None
+
+
+class Searcher(Protocol):
+    """Finds nodes by terms (`lineage.findable`), fast, and never the truth: whoever asks looks
+    at the nodes themselves. A *number* names a node of a kind; a later one has a larger."""
+
+    def find(
+        self, kind: Kind, terms: Sequence[str], below: int | None, limit: int
+    ) -> Sequence[int]:
+        """Nodes that the index has under all these terms, the latest first."""
+        ...
+
+    def named(self, kind: Kind, text: str) -> Sequence[int]:
+        """Nodes whose id, key, URI, name or version is this text, as far as there are few."""
+        ...
+
+    def unindexed(self, kind: Kind) -> tuple[Sequence[int], bool]:
+        """Nodes that the index does not have as they are now, the latest first, and whether
+        these are all. Ask before `find`, so that nothing falls between the two."""
+        ...
+
+    def load(
+        self, kind: Kind, numbers: Sequence[int]
+    ) -> Sequence[tuple[int, ActionState | ArtifactState]]: ...
+
+    def around(self, kind: Kind, at: int) -> int | None:
+        """The number that nodes had got to at a moment (µs), if they came in order."""
+        ...
+
+    def state(self) -> IndexState: ...
+    def counts(self) -> Counts: ...
+
+    def rebuild(self) -> None:
+        """Forget the index and begin again, in the background."""
+        ...
+
+
+class Position(NamedTuple):
+    """How far the store was read in the order of its changes: time (ms) and number of a node."""
+
+    stamp: int = 0
+    number: int = 0
+
+
+class Changes(Protocol):
+    """Actions in the order in which they were last written, whoever wrote them."""
+
+    def newest(self) -> Position: ...
+
+    def changed(self, after: Position, limit: int) -> list[tuple[Position, ActionState]]:
+        """Those written after a position, the earliest first."""
         ...

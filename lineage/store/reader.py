@@ -16,24 +16,44 @@ from sqlalchemy import Connection, Engine, text
 
 from lineage.errors import BadRequest
 from lineage.graph import Direction
-from lineage.identity import is_digest
+from lineage.identity import artifact_id, is_digest
 from lineage.merge import ActionState, ArtifactState, load_action
 from lineage.store import codec
 from lineage.store.database import IDS
-from lineage.store.filters import action_where, like, of_type, pattern
+from lineage.store.filters import action_where, like, of_type, pattern, starts
 from lineage.store.ports import (
     ActionFilter,
     ArtifactFilter,
     Closure,
     ControllerCount,
     Page,
+    Recent,
 )
+from lineage.store.recent import latest
 from lineage.store.select import ACTIONS, ARTIFACTS, RECORDS, SIDES, action_of, artifact_of, fetch
 from lineage.store.walks import Found, loaded, reach
 
 WALK = 500
 _VERSIONED = f"""JOIN ArtifactProperty v ON v.artifact_id = n.id
   AND v.name = '{codec.VERSION}' AND v.is_custom_property = 1"""
+
+
+_BEFORE = f"""JOIN ExecutionProperty s ON s.execution_id = a.execution_id
+  AND s.name = '{codec.STARTED}' AND s.is_custom_property = 1 AND s.string_value < :until"""
+# The newest of each slot, straight from the index on (name, is_custom_property, string_value).
+_DEPLOYS = f"""
+SELECT e.value, n.external_id, r.proto_value
+FROM json_each(:ids) e
+JOIN ExecutionProperty p ON p.rowid IN (
+  SELECT q.rowid FROM ExecutionProperty q
+  WHERE q.name = e.value AND q.is_custom_property = 1 AND q.string_value IS NOT NULL
+    AND q.string_value <= :until
+  ORDER BY q.string_value DESC LIMIT :limit)
+JOIN Execution n ON n.id = p.execution_id
+JOIN ExecutionProperty r ON r.execution_id = p.execution_id AND r.name = '{codec.RECORD}'
+  AND r.is_custom_property = 1
+"""
+_EVER = "~"
 
 
 class SqlReader:
@@ -71,18 +91,19 @@ class SqlReader:
             )
             where.append("s.string_value <= :moment")
             values |= {"moment": moment, "last": last}
-        # Driven by the index on (name, is_custom_property, string_value), newest first.
-        sql = f"""
-        SELECT n.external_id, p.proto_value, n.id, s.string_value FROM ExecutionProperty s
-        JOIN Execution n ON n.id = s.execution_id
-        JOIN ExecutionProperty p ON p.execution_id = n.id AND p.name = '{codec.RECORD}'
-          AND p.is_custom_property = 1
-        WHERE s.name = '{codec.STARTED}' AND s.is_custom_property = 1
-          AND s.string_value IS NOT NULL {"".join(f" AND {w}" for w in where)}
-        ORDER BY s.string_value DESC, n.id DESC LIMIT :limit
-        """
         with self._engine.connect() as db:
-            rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
+            source, who = starts(db, filter)
+            # Driven by the index on (name, is_custom_property, string_value), newest first.
+            sql = f"""
+            SELECT n.external_id, p.proto_value, n.id, s.string_value FROM {source}
+            JOIN Execution n ON n.id = s.execution_id
+            JOIN ExecutionProperty p ON p.execution_id = n.id AND p.name = '{codec.RECORD}'
+              AND p.is_custom_property = 1
+            WHERE s.name = '{codec.STARTED}' AND s.is_custom_property = 1
+              AND s.string_value IS NOT NULL {"".join(f" AND {w}" for w in where)}
+            ORDER BY s.string_value DESC, n.id DESC LIMIT :limit
+            """
+            rows = db.execute(text(sql), {**values, **who, "limit": limit + 1}).all()
         next_ = _encode(rows[limit - 1][3], rows[limit - 1][2]) if len(rows) > limit else None
         return Page([action_of(row) for row in rows[:limit]], next_)
 
@@ -111,21 +132,32 @@ class SqlReader:
         next_ = _encode(rows[limit - 1][2]) if len(rows) > limit else None
         return Page([artifact_of(row) for row in rows[:limit]], next_)
 
-    def controllers(self, cursor: str | None, limit: int) -> Page[ControllerCount]:
+    def controllers(
+        self, cursor: str | None, limit: int, until: int | None = None
+    ) -> Page[ControllerCount]:
         after = _decode(cursor, (str,))[0] if cursor is not None else ""
+        values: dict[str, Any] = {"after": after, "limit": limit + 1}
+        if until is not None:
+            values["until"] = codec.sortable(until)
         sql = f"""
         SELECT p.string_value, COUNT(*) FROM Context c
         JOIN ContextProperty p ON p.context_id = c.id AND p.name = 'display_name'
-        JOIN Association a ON a.context_id = c.id
+        JOIN Association a ON a.context_id = c.id {_BEFORE if until is not None else ""}
         WHERE c.type_id IN (SELECT id FROM Type WHERE name = '{codec.CONTROLLER}')
           AND p.string_value > :after
         GROUP BY p.string_value ORDER BY p.string_value LIMIT :limit
         """
         with self._engine.connect() as db:
-            rows = db.execute(text(sql), {"after": after, "limit": limit + 1}).all()
+            rows = db.execute(text(sql), values).all()
         next_ = _encode(rows[limit - 1][0]) if len(rows) > limit else None
         items = [ControllerCount(*codec.split_controller(row[0]), row[1]) for row in rows[:limit]]
         return Page(items, next_)
+
+    def latest(
+        self, each: int, namespace: str | None, until: int | None = None
+    ) -> Mapping[tuple[str, str, str], Recent]:
+        with self._engine.connect() as db:
+            return latest(db, each, namespace, until)
 
     # -- neighbours -----------------------------------------------------------------
 
@@ -194,21 +226,34 @@ class SqlReader:
                 found[state.id] = state
         return list(found.values())
 
-    def slots(self, namespace: str | None, limit: int) -> list[str]:
+    def slots(self, namespace: str | None, limit: int, after: str | None = None) -> list[str]:
         """Jumps from one URI to the next in the index, so versions cost nothing."""
         sql = """
         WITH RECURSIVE slot(uri, n) AS (
-          SELECT (SELECT MIN(uri) FROM Artifact WHERE uri > 'k8s://'), 0
+          SELECT (SELECT MIN(uri) FROM Artifact WHERE uri > :after), 0
           UNION ALL
           SELECT (SELECT MIN(uri) FROM Artifact WHERE uri > slot.uri AND uri < 'k8s:0'), n + 1
           FROM slot WHERE slot.uri IS NOT NULL AND n < 100000
         ) SELECT uri FROM slot WHERE uri > 'k8s://' AND uri < 'k8s:0'
         """
         with self._engine.connect() as db:
-            uris = [row[0] for row in db.execute(text(sql))]
+            uris = [row[0] for row in db.execute(text(sql), {"after": after or "k8s://"})]
             deployments = _deployments(db, uris)
         found = [u for u in uris if u in deployments and _in_namespace(u, namespace)]
         return found[:limit]
+
+    def deploys(
+        self, slots: Sequence[str], evidence: str, limit: int, until: int | None = None
+    ) -> Mapping[str, list[ActionState]]:
+        names = {codec.live_name(artifact_id(uri, None), evidence): uri for uri in slots}
+        last = _EVER if until is None else codec.sortable(until)
+        out: dict[str, list[ActionState]] = {uri: [] for uri in slots}
+        with self._engine.connect() as db:
+            for name, id_, record in fetch(db, _DEPLOYS, names, limit=limit, until=last):
+                out[names[name]].append(load_action(codec.unpack(record), id_))
+        for found in out.values():
+            found.sort(key=lambda state: -(state.ended or 0))
+        return out
 
     # -- walks ----------------------------------------------------------------------
 
@@ -241,7 +286,8 @@ class SqlReader:
 
 def _deployments(db: Connection, uris: list[str]) -> set[str]:
     """Those of which any version is called a Deployment."""
-    sql = f"SELECT DISTINCT n.uri FROM Artifact n WHERE n.uri IN {IDS} AND {of_type('Artifact')}"
+    version = f"SELECT 1 FROM Artifact n WHERE n.uri = e.value AND {of_type('Artifact')}"
+    sql = f"SELECT e.value FROM json_each(:ids) e WHERE EXISTS ({version})"
     named = {"type": "Deployment", "mlmd_type": codec.type_name("Artifact", "Deployment")}
     return {row[0] for row in fetch(db, sql, uris, **named)}
 

@@ -1,0 +1,132 @@
+"""What was just recorded, as server-sent events: one look at the store serves all who listen.
+
+The store is asked, not the writer, so that what other processes record is heard as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Header, Query, Request, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from lineage.api.examples import problems
+from lineage.errors import StoreUnavailable
+from lineage.graph import action_node
+from lineage.merge import ActionState
+from lineage.store.ports import Changes, Position
+
+router = APIRouter(tags=["read"])
+
+EVERY = 0.25
+"""Seconds between two looks, while anybody listens."""
+OVERLAP = 2000
+"""Milliseconds that are looked at again: a commit may carry an earlier time than the last."""
+AT_ONCE = 1000
+"""Changes of one look; a listener that many behind is told to load the page again."""
+LISTENERS = 200
+PING = 15
+_log = logging.getLogger("lineage.events")
+
+Queue = asyncio.Queue["ServerSentEvent | None"]
+
+
+class Events:
+    """Tells every listener of this process what changed, from when it began to listen."""
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self._listeners: set[Queue] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def check(self) -> None:
+        """
+        Raises:
+            StoreUnavailable: too many listen already.
+        """
+        if len(self._listeners) >= LISTENERS:
+            raise StoreUnavailable(f"{LISTENERS} listen already; try again later")
+
+    async def listen(self, last: str | None) -> AsyncIterator[ServerSentEvent]:
+        """Events from now on; `last` = the id of the last one heard, to go on after it."""
+        queue: Queue = asyncio.Queue(AT_ONCE)
+        missed = await run_in_threadpool(self._since, _position(last)) if last else []
+        self._listeners.add(queue)
+        try:
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._watch())
+            for event in missed:
+                yield event
+            while (heard := await queue.get()) is not None:
+                yield heard
+            yield ServerSentEvent("too much happened at once; load again", event="lost")
+        finally:
+            self._listeners.discard(queue)
+
+    async def _watch(self) -> None:
+        seen: dict[int, int] = {}
+        at = await run_in_threadpool(self._changes.newest)
+        for position, _ in await run_in_threadpool(self._look, at):
+            seen[position.number] = position.stamp
+        while self._listeners:
+            await asyncio.sleep(EVERY)
+            try:
+                found = await run_in_threadpool(self._look, at)
+            except Exception:  # the database is away: the probes say so
+                _log.warning("what was recorded cannot be read; trying again", exc_info=True)
+                continue
+            fresh = [(p, s) for p, s in found if seen.get(p.number) != p.stamp]
+            for position, state in fresh:
+                seen[position.number] = position.stamp
+                at = max(at, position)
+                self._tell(_event(position, state))
+            if len(seen) > 20 * AT_ONCE:
+                seen = {n: s for n, s in seen.items() if s > at.stamp - OVERLAP}
+
+    def _look(self, at: Position) -> list[tuple[Position, ActionState]]:
+        return self._changes.changed(Position(at.stamp - OVERLAP, 0), 2 * AT_ONCE)
+
+    def _since(self, last: Position) -> list[ServerSentEvent]:
+        return [_event(p, s) for p, s in self._changes.changed(last, AT_ONCE)]
+
+    def _tell(self, event: ServerSentEvent) -> None:
+        for queue in list(self._listeners):
+            try:
+                queue.put_nowait(event)
+            except asyncio.QueueFull:
+                self._listeners.discard(queue)
+                with suppress(asyncio.QueueEmpty):
+                    queue.get_nowait()
+                queue.put_nowait(None)
+
+
+@router.get("/events", response_class=Response, responses=problems(400, 503))
+async def get_events(
+    request: Request,
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+    after: Annotated[
+        str | None, Query(max_length=64, description="the id of the last event heard")
+    ] = None,
+) -> Response:
+    """What is recorded from now on, as server-sent events: `recorded`, an action as in lists."""
+    events: Events = request.app.state.events
+    events.check()
+    return EventSourceResponse(events.listen(last_event_id or after), ping=PING)
+
+
+def _event(position: Position, state: ActionState) -> ServerSentEvent:
+    said: dict[str, Any] = action_node(state).json()
+    id_ = f"{position.stamp}-{position.number}"
+    return ServerSentEvent(orjson.dumps(said).decode(), event="recorded", id=id_)
+
+
+def _position(text: str) -> Position:
+    stamp, _, number = text.partition("-")
+    known = stamp.isdecimal() and number.isdecimal() and len(text) < 40
+    return Position(int(stamp), int(number)) if known else Position()

@@ -1,0 +1,44 @@
+"""`/stale`: live slots with something newer behind them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from lineage.api.examples import problems
+from lineage.api.requests import AskedAt, Cursor, ReaderAt, answer
+from lineage.model import iso
+from lineage.queries.live import LIMIT
+from lineage.queries.reasons import Limits
+from lineage.queries.stale import stale
+
+router = APIRouter(tags=["ask"])
+
+
+@router.get("/stale", response_class=Response, responses=problems(400))
+def get_stale(
+    reader: ReaderAt,
+    now: AskedAt,
+    namespace: Annotated[str | None, Query(max_length=256)] = None,
+    max_age: Annotated[
+        str | None,
+        Query(
+            max_length=2000,
+            description="how old a model may be; of one training controller CONTROLLER=7d",
+            examples=["24h", "24h,modelsync/labelbot-train=7d"],
+        ),
+    ] = None,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT, description="slots")] = LIMIT,
+) -> Response:
+    """Which live slots have a newer model, newer data or newer code behind them, and how far."""
+    slots, truncated = stale(reader, now, namespace, Limits.parse(max_age), cursor, limit)
+    return answer(
+        {
+            "as_of": iso(now),
+            "truncated": truncated or slots.cursor is not None,
+            "slots": [slot.json() for slot in slots.items],
+            "cursor": slots.cursor,
+        }
+    )

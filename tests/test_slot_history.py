@@ -1,0 +1,194 @@
+"""Timelines of slots: rollbacks, canaries, deletions and claims, told as a plain model tells them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lineage.model import iso, parse_action
+from lineage.queries.asof import AsOf
+from lineage.queries.live import live
+from lineage.queries.timeline import Gap, Timeline, timelines
+from lineage.store.ports import Reader
+
+from .conftest import MakeServer
+from .memory import MemoryReader
+from .slot_stories import Step, reports, story, told
+
+SLOTS = [f"k8s://prod/n{n % 7}/Deployment/w{n:04}" for n in range(1000)]
+
+
+def recorded(stories: dict[str, list[Step]], seed: int) -> list[dict[str, Any]]:
+    out = [one for slot, steps in stories.items() for step in steps for one in reports(slot, step)]
+    random.Random(seed).shuffle(out)
+    return out
+
+
+def by(steps: list[Step], moment: int | None) -> list[Step]:
+    return [step for step in steps if moment is None or step.at <= moment]
+
+
+def flat(line: Timeline) -> list[dict[str, Any]]:
+    """Periods and gaps as the model writes them."""
+    return [
+        {"since": one.since, "until": one.until}
+        if isinstance(one, Gap)
+        else {
+            "since": one.since, "until": one.until, "version": one.deployment.version,
+            "models": [m.uri for m in one.models], "traffic": one.traffic,
+            "evidence": one.evidence, "rollback": one.back_to is not None, "back_to": one.back_to,
+        }
+        for one in (*line.periods, *line.gaps)
+    ]  # fmt: skip
+
+
+def sorted_(periods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(periods, key=lambda p: (p["since"], p.get("version", "")))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 25), st.data())
+def test_history_is_what_happened_at_every_moment(seed: int, length: int, data: Any) -> None:
+    """Periods, shares, rollbacks and gaps equal the model's, whatever the order of arrival."""
+    stories = {slot: story(slot, seed, length) for slot in SLOTS[:2]}
+    reader = MemoryReader.of(parse_action(orjson.dumps(r)) for r in recorded(stories, seed))
+    moments = sorted({step.at for steps in stories.values() for step in steps})
+    chosen = data.draw(st.lists(st.sampled_from(moments), max_size=4)) if moments else []
+    for moment in [None, *chosen, *(m - 1 for m in chosen)]:
+        past: Reader = reader if moment is None else AsOf(reader, moment)
+        for slot, line in timelines(past, list(stories)).items():
+            assert sorted_(flat(line)) == sorted_(told(by(stories[slot], moment)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 40), st.integers(0, 100))
+def test_what_is_live_is_the_end_of_its_history(seed: int, length: int, share: int) -> None:
+    """`live` looks at the latest deploys only, and says what the whole past says."""
+    slot = SLOTS[0]
+    steps = story(slot, seed, length)
+    reader = MemoryReader.of(parse_action(orjson.dumps(r)) for r in recorded({slot: steps}, seed))
+    moment = steps[len(steps) * share // 101].at if steps else 0
+    past = AsOf(reader, moment)
+    expected = [p for p in told(by(steps, moment)) if p["until"] is None and "version" in p]
+    found = [
+        (s.since, s.deployment.version, s.traffic, s.evidence, [m.uri for m in s.models])
+        for s in live(past)
+    ]
+    assert sorted(found, key=str) == sorted(
+        ((p["since"], p["version"], p["traffic"], p["evidence"], p["models"]) for p in expected),
+        key=str,
+    )
+
+
+@pytest.fixture(scope="module")
+def stories() -> dict[str, list[Step]]:
+    return {slot: story(slot, 7, 3 + n % 9) for n, slot in enumerate(SLOTS)}
+
+
+@pytest.fixture
+def served(make_server: MakeServer, stories: dict[str, list[Step]]) -> Iterator[httpx2.Client]:
+    """A server that knows all thousand stories."""
+    server = make_server()
+    lines = [orjson.dumps(record) for record in recorded(stories, 1)]
+    with server.client() as client:
+        for start in range(0, len(lines), 5000):
+            assert client.batch(b"\n".join(lines[start : start + 5000]))["failed"] == 0
+    with httpx2.Client(base_url=server.url + "/api/v1", timeout=60) as http:
+        yield http
+
+
+def test_a_thousand_slots_over_rest(served: httpx2.Client, stories: dict[str, list[Step]]) -> None:
+    """`/live/{slot}/history` of a real store, now and at a moment of each slot's past, and
+    `/live` at the same moments."""
+    dice = random.Random(1)
+    for slot, steps in stories.items():
+        moment = dice.choice([None, *(step.at for step in steps)])
+        assert history(served, slot, moment) == expected(steps, moment), slot
+    for moment in (None, dice.choice(stories[SLOTS[5]]).at):
+        found = asked(served, "/live", moment)
+        assert not found["truncated"]
+        assert {(s["slot"], s["deployment"]["version"], s["since"]) for s in found["slots"]} == {
+            (slot, period["deployment"], period["since"])
+            for slot, steps in stories.items()
+            for period in expected(steps, moment)
+            if period["until"] is None and period["deployment"] is not None
+        }
+
+
+def test_pages_of_a_history_and_of_the_slots(
+    served: httpx2.Client, stories: dict[str, list[Step]]
+) -> None:
+    """Both are bounded, say so, and lead on without repeating or skipping anything."""
+    slot = max(stories, key=lambda uri: len(told(stories[uri])))
+    path = f"/live/{quote(slot, safe='')}/history"
+    whole = served.get(path).json()["periods"]
+    pages, cursor = list[Any](), None
+    while True:
+        answer = served.get(path, params={"limit": 2, **({"cursor": cursor} if cursor else {})})
+        page = answer.json()
+        pages += page["periods"]
+        cursor = page["cursor"]
+        assert page["truncated"] == (cursor is not None)
+        if cursor is None:
+            break
+    assert pages == whole
+    slots, cursor = list[str](), None
+    while True:
+        more = {"cursor": cursor} if cursor else {}
+        page = served.get("/live", params={"limit": 300, **more}).json()
+        slots += sorted({s["slot"] for s in page["slots"]})
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert slots == sorted({s["slot"] for s in served.get("/live").json()["slots"]})
+    assert served.get("/live?cursor=x").status_code == 400
+    assert served.get(f"{path}?cursor=x").status_code == 400
+    never = served.get(f"/live/{quote('k8s://a/b/c/d', safe='')}/history")
+    assert (never.status_code, "nothing was live" in never.json()["detail"]) == (404, True)
+
+
+def asked(http: httpx2.Client, path: str, moment: int | None) -> Any:
+    return http.get(path, params={} if moment is None else {"as_of": iso(moment)}).json()
+
+
+def history(http: httpx2.Client, slot: str, moment: int | None) -> list[dict[str, Any]]:
+    answer = asked(http, f"/live/{quote(slot, safe='')}/history", moment)
+    found = [
+        {
+            **{n: p[n] for n in ("since", "until", "traffic", "evidence", "rollback", "back_to")},
+            "deployment": p["deployment"] and p["deployment"]["version"],
+            "models": [m["uri"] for m in p["models"]],
+        }
+        for p in answer.get("periods", ())
+    ]
+    return sorted(found, key=_order)
+
+
+def expected(steps: list[Step], moment: int | None) -> list[dict[str, Any]]:
+    return sorted((written(period) for period in told(by(steps, moment))), key=_order)
+
+
+def written(period: dict[str, Any]) -> dict[str, Any]:
+    back = period.get("back_to")
+    return {
+        "since": iso(period["since"]),
+        "until": period["until"] and iso(period["until"]),
+        "traffic": period.get("traffic"),
+        "evidence": period.get("evidence"),
+        "rollback": period.get("rollback", False),
+        "deployment": period.get("version"),
+        "models": period.get("models", []),
+        "back_to": back and {"since": iso(back[0]), "until": iso(back[1])},
+    }
+
+
+def _order(period: dict[str, Any]) -> tuple[str, str]:
+    return period["since"], str(period["deployment"])
