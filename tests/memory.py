@@ -225,6 +225,7 @@ def _action_matches(state: ActionState, f: ActionFilter) -> bool:
         and (f.namespace is None or namespace == f.namespace)
         and (f.since is None or state.started >= f.since)
         and (f.until is None or state.started < f.until)
+        and (f.parent is None or state.get("parent") == f.parent)
         and _has(f.q, state.get("name"), state.key)
     )
 

@@ -144,6 +144,7 @@ def test_many_are_counted_and_some_listed() -> None:
 def test_limit_says_that_it_cut() -> None:
     """Where more came of it than was looked at, the answer says so."""
     assert ask(world(), DATA, max_nodes=3)["truncated"]
+    assert ask(world(), DATA, max_nodes=1)["of"]["count"] == 2
     assert not ask(world(), DATA)["truncated"]
 
 

@@ -14,7 +14,7 @@ from lineage.identity import action_id
 from lineage.queries.asof import AsOf
 from lineage.queries.live import live
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
-from ui import contexts, graphs, links, params, words
+from ui import contexts, flow, graphs, links, params, words
 from ui.board import board
 from ui.templating import render
 
@@ -28,7 +28,8 @@ async def _in_time(as_of: str = "") -> None:
 router = APIRouter(
     include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(_in_time)]
 )
-router.include_router(graphs.router)
+for _page in (graphs, flow):
+    router.include_router(_page.router)
 
 _MANY = 25
 

@@ -24,7 +24,7 @@ def draw(answer: View) -> Group:
     slots = answer["slots"]
     served = sum(1 for slot in slots if slot["serving"])
     told = f"{served} serving now" if answer["as_of"] is None else f"{served} serving then"
-    parts.append(Text("\nSlots", "bold").append(f"  {told}, {len(slots)} in all", "dim"))
+    parts.append(Text("\n").append("Slots", "bold").append(f"  {told}, {len(slots)} in all", "dim"))
     for slot in slots:
         parts.append(Padding(_slot(slot), (0, 0, 0, 2)))
     if not slots:

@@ -58,7 +58,7 @@ def _entry(kind: str, said: Said, live: Said) -> Agreement:
     terms = said.terms
     newest = max(terms, key=lambda term: (term.since, term.deploy.order), default=None)
     models = {b.model.id: b.model for term in terms for b in term.models}
-    agrees = all(agreeing([b.model for b in term.models], live) for term in terms)
+    agrees = said is live or all(agreeing([b.model for b in term.models], live) for term in terms)
     return Agreement(
         kind,
         tuple(artifact_node(model) for model in models.values()),

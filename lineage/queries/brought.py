@@ -89,7 +89,9 @@ def models(
 
 
 def trainings(
-    reader: Reader, brought: Mapping[K, tuple[Deploy, Sequence[Brought]]]
+    reader: Reader,
+    brought: Mapping[K, tuple[Deploy, Sequence[Brought]]],
+    known: Mapping[str, ArtifactState] | None = None,
 ) -> dict[K, list[ActionState]]:
     """Per deploy the actions that produced its models, the latest first; a run's own parts
     are left out where the run itself is there.
@@ -99,7 +101,7 @@ def trainings(
     """
     read_by = {b.read_by.id: b.read_by for _, found in brought.values() for b in found}
     bound: dict[str, set[str]] = defaultdict(set)
-    for edge in bindings(reader, read_by.values()):
+    for edge in bindings(reader, read_by.values(), known):
         bound[edge.target].add(edge.source)
     versions = reader.artifacts_by_id(sorted(set().union(*bound.values())))
     ids = versions.keys() | {b.model.id for _, found in brought.values() for b in found}

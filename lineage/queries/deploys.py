@@ -24,12 +24,14 @@ _ENDED = ("deleted-", "uninstalled-")
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """A complete action that says it put `deployment` into a slot. `ended` in µs."""
+    """A complete action that says it put `deployment` into a slot. `ended` in µs; `traffic`
+    in percent of the requests, None = nobody said, so all of them."""
 
     action: ActionState
     deployment: ArtifactState
     said: frozenset[str]
     ended: int
+    traffic: float | None
 
     @property
     def claimed_only(self) -> bool:
@@ -44,14 +46,6 @@ class Deploy:
     def evidence(self) -> str:
         """The best there is."""
         return next(kind for kind in KINDS if kind in self.said)
-
-    @property
-    def traffic(self) -> float | None:
-        """Percent of the requests; None = nobody said, so all of them."""
-        said = self.action.fields.get(TRAFFIC + self.deployment.id)
-        _, traffic = said or self.deployment.fields.get("properties.traffic", (0, None))
-        split = isinstance(traffic, int | float) and not isinstance(traffic, bool)
-        return traffic if split else None
 
     @property
     def removes(self) -> bool:
@@ -82,12 +76,17 @@ class Tracks:
 
     def __init__(self, reader: Reader, slots: Sequence[str], kinds: Sequence[str], most: int):
         self._most = most
-        self._actions = {kind: reader.deploys(slots, kind, most) for kind in kinds}
+        self._actions = {
+            kind: {
+                uri: _apart(found, most) for uri, found in reader.deploys(slots, kind, most).items()
+            }
+            for kind in kinds
+        }
         self._ids = {uri: artifact_id(uri, None) for uri in slots}
         ids = {
             id_
             for found in self._actions.values()
-            for uri, actions in found.items()
+            for uri, (actions, _) in found.items()
             for action in actions
             for id_, slot in action.slots
             if slot == self._ids[uri]
@@ -97,10 +96,8 @@ class Tracks:
     def of(self, slot: str, kinds: Iterable[str]) -> Track:
         floor, actions = -1, dict[str, ActionState]()
         for kind in kinds:
-            found = self._actions[kind][slot]
-            if len(found) == self._most:
-                # There may be older ones, also of the same moment as the oldest of these.
-                floor = max(floor, found[-1].ended or 0)
+            found, older = self._actions[kind][slot]
+            floor = max(floor, older)
             actions |= {action.id: action for action in found}
         wanted = frozenset(kinds)
         deploys = [
@@ -120,7 +117,26 @@ class Tracks:
                     for edge in action.edges
                     if edge.side == "out" and edge.artifact == id_
                 )
-                yield Deploy(action, self._deployments[id_], said, action.ended or 0)
+                deployment = self._deployments[id_]
+                yield Deploy(
+                    action, deployment, said, action.ended or 0, _traffic(action, deployment)
+                )
+
+
+def _apart(found: list[ActionState], most: int) -> tuple[list[ActionState], int]:
+    """Those of which every other of their moment is known too, and the moment before (-1 =
+    there are none before)."""
+    if len(found) < most:
+        return found, -1
+    floor = found[-1].ended or 0
+    return [action for action in found if (action.ended or 0) > floor], floor
+
+
+def _traffic(action: ActionState, deployment: ArtifactState) -> float | None:
+    said = action.fields.get(TRAFFIC + deployment.id)
+    _, traffic = said or deployment.fields.get("properties.traffic", (0, None))
+    split = isinstance(traffic, int | float) and not isinstance(traffic, bool)
+    return traffic if split else None
 
 
 class Held(NamedTuple):

@@ -57,7 +57,7 @@ class Flow:
             "counts": {state: counts[state] for state in STATES},
             "last_taken": _action(max(taken, key=lambda act: act.order, default=None)),
             "waiting_since": iso(min(waiting)) if waiting else None,
-            "lag_seconds": _lag(found, self.windows[link.target].since),
+            "lag_seconds": lag(found, self.windows[link.target].since),
             "passes": [_pass(one, count - n) for n, one in enumerate(found[:limit])],
             "truncated": count > limit,
         }  # fmt: skip
@@ -80,26 +80,26 @@ def _controller(who: Who, window: Window) -> dict[str, Any]:
         "parts": window.parts,
         "types": dict(sorted(Counter(str(act.state.get("type")) for act in acts).items())),
         "states": dict(sorted(states.items())),
-        "per_day": _per_day(acts),
+        "per_day": per_day(acts),
         "since": None if window.since is None else iso(window.since),
         "truncated": window.since is not None,
         "last": _action(acts[-1] if acts else None),
-        "last_success": _action(_last(acts, "complete")),
-        "last_failure": _action(_last(acts, "failed")),
+        "last_success": _action(last(acts, "complete")),
+        "last_failure": _action(last(acts, "failed")),
     }
 
 
-def _last(acts: Sequence[Act], state: str) -> Act | None:
+def last(acts: Sequence[Act], state: str) -> Act | None:
     return next((act for act in reversed(acts) if act.state.get("state") == state), None)
 
 
-def _per_day(acts: Sequence[Act]) -> float | None:
+def per_day(acts: Sequence[Act]) -> float | None:
     """From the first start to the last; what has begun once, or at one moment, has no rate."""
     span = acts[-1].state.started - acts[0].state.started if acts else 0
     return round((len(acts) - 1) * _DAY / span, 3) if span else None
 
 
-def _lag(found: Sequence[Pass], since: int | None) -> float | None:
+def lag(found: Sequence[Pass], since: int | None) -> float | None:
     """The median time from when a thing was there to when it was first taken up.
 
     Of what was there before the taker's window, the first to take it may lie before as well.

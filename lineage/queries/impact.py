@@ -68,10 +68,12 @@ class Impact:
         nodes = self.graph.nodes
         found = [nodes[id_] for id_, step in self.reached.items() if step.distance]
         artifacts = [n for n in found if isinstance(n, ArtifactNode)]
-        others = [n for n in artifacts if n.type != "Model" and not _is_slot(n)]
+        slots = {slot.uri for slot in self.slots}
+        others = [n for n in artifacts if n.type != "Model" and n.uri not in slots]
         return {
             "ref": self.ref,
-            "of": self._some([nodes[id_] for id_ in self.graph.of]),
+            "of": self._some([nodes[id_] for id_ in self.graph.of if id_ in nodes])
+            | {"count": len(self.graph.of)},
             "truncated": self.graph.truncated,
             "slots": [slot.json(nodes) for slot in self.slots],
             "models": self._some([n for n in artifacts if n.type == "Model"]),
@@ -97,11 +99,17 @@ def impact(reader: Reader, of: str, max_nodes: int = 2000) -> Impact:
     reached = reach(graph, starts, "downstream")
     solid = reach(graph, starts, "downstream", lambda edge: not edge.claimed_only)
     best = {**reached, **solid}
-    held = [n for id_ in reached if isinstance(n := graph.nodes[id_], ArtifactNode) and _is_slot(n)]
-    past = timelines(reader, sorted({deployment.uri for deployment in held}))
+    held: dict[str, list[ArtifactNode]] = defaultdict(list)
+    for id_ in reached:
+        node = graph.nodes[id_]
+        if isinstance(node, ArtifactNode) and node.uri.startswith("k8s://"):
+            held[node.uri].append(node)
+    past = timelines(reader, sorted(held))
     slots = [
-        _served(uri, line.periods, [d for d in held if d.uri == uri], best, solid.keys())
+        _served(uri, line.periods, held[uri], best, solid.keys())
         for uri, line in past.items()
+        # A ConfigMap is no slot; one that was only claimed has no past.
+        if line.periods or any(node.type == "Deployment" for node in held[uri])
     ]
     slots.sort(key=_serving_first)
     graph.truncated |= any(line.truncated for line in past.values())
@@ -134,10 +142,6 @@ def _acted(period: Period) -> list[str]:
 def _serving_first(slot: Served) -> tuple[Any, ...]:
     last = max((p.until or p.since for p, _ in slot.periods), default=0)
     return not slot.serving, slot.claimed, -last, slot.uri
-
-
-def _is_slot(node: ArtifactNode) -> bool:
-    return node.type == "Deployment" and node.uri.startswith("k8s://")
 
 
 def _step(step: Step, node: Node) -> dict[str, Any]:

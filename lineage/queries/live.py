@@ -114,7 +114,7 @@ def _slots(reader: Reader, uris: Sequence[str]) -> list[Slot]:
         for place in places
         for n, term in enumerate(place.live.terms)
     }
-    trained = trainings(reader, deploys)
+    trained = trainings(reader, deploys, known)
     slots = [slot for place in places for slot in _of(place, known, trained)]
     return sorted(slots, key=lambda s: (_FIRST.index(s.status), s.uri, -(s.traffic or 0)))
 

@@ -27,16 +27,12 @@ FURTHER = 4
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one kind of evidence says: `terms` (none = it says that nothing is there)."""
+    """What one kind of evidence says: its `terms`, what has the most traffic first; none = it
+    says that nothing is there."""
 
     track: Track
     run: Run
-
-    @property
-    def terms(self) -> list[Term]:
-        """What has the most of it first."""
-        found = self.run.open.values()
-        return sorted(found, key=lambda t: (-(t.traffic or 0), t.deploy.order))
+    terms: list[Term]
 
     @property
     def since(self) -> int:
@@ -114,4 +110,6 @@ def _said(kind: str, track: Track, models: Models, known: Mapping[str, ArtifactS
     if kind == "claimed":
         key_of = {(d.action.id, d.deployment.id): d for d in track.deploys}
         models = {key: claimed_models(deploy, known) for key, deploy in key_of.items()}
-    return Said(track, Run(moments(track), models, track.whole))
+    run = Run(moments(track), models, track.whole)
+    terms = sorted(run.open.values(), key=lambda t: (-(t.traffic or 0), t.deploy.order))
+    return Said(track, run, terms)

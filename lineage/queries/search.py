@@ -93,7 +93,7 @@ def search(
 
 @dataclass(slots=True)
 class _Search:
-    """Hits so far, by id, and the numbers that were looked at."""
+    """Hits so far, by id; the numbers that were looked at; kinds that cost too much already."""
 
     reader: Reader
     searcher: Searcher
@@ -103,6 +103,7 @@ class _Search:
     truncated: bool = False
     hits: dict[str, Hit] = field(default_factory=dict)
     seen: dict[Kind, set[int]] = field(default_factory=dict)
+    given_up: set[Kind] = field(default_factory=set)
 
     def unindexed(self) -> None:
         for kind in self.query.kinds:
@@ -116,7 +117,7 @@ class _Search:
 
     def indexed(self, rank: Rank) -> None:
         terms = self.query.terms(rank, now=self.at is None)
-        for kind in self.query.kinds:
+        for kind in (kind for kind in self.query.kinds if kind not in self.given_up):
             # What had happened by a past moment stands behind all that came later.
             places = [None] if self.at is None else [self.searcher.around(kind, self.at), None]
             for below in dict.fromkeys(places):
@@ -127,8 +128,11 @@ class _Search:
         left = max(LOOKED_AT, size)
         while left:
             asked = min(size, left)
-            numbers = self.searcher.find(kind, terms, below, asked)
+            numbers, all_ = self.searcher.find(kind, terms, below, asked)
             self._look(kind, numbers)
+            if not all_:
+                self.given_up.add(kind)
+                break
             if len(numbers) < asked:
                 return
             if len(self.hits) > enough:

@@ -8,7 +8,6 @@ thing for each path it was run from.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -209,8 +208,10 @@ def _settle(out: Side) -> None:
                     out.things[near.key].role = near.role
     out.things = {key: thing for key, thing in out.things.items() if key in distances}
     out.acts = {key: act for key, act in out.acts.items() if key in distances}
-    for one in _everything(out):
-        one.distance = distances[one.key]
+    for thing in out.things.values():
+        thing.distance = distances[thing.key]
+    for act in out.acts.values():
+        act.distance = distances[act.key]
 
 
 def order(one: Thing | Act) -> tuple[Any, ...]:
@@ -218,8 +219,3 @@ def order(one: Thing | Act) -> tuple[Any, ...]:
     if isinstance(one, Act):
         return (0, -one.node.started, one.node.key)
     return (1, one.node.uri, one.node.version or "", one.key)
-
-
-def _everything(out: Side) -> Iterable[Thing | Act]:
-    yield from out.things.values()
-    yield from out.acts.values()

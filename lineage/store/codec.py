@@ -23,6 +23,8 @@ RECORD = "lineage.record"
 STARTED = "lineage.started_at"
 CONTROLLER = "lineage.Controller"
 """The context type; the display name of such a context is `controller_path`."""
+RUN = "lineage.Run"
+"""The context type of what has parts; such a context is named by the id of the whole."""
 TYPE = "lineage.type"
 VERSION = "lineage.version"
 ALIAS = "lineage.alias/"
@@ -168,7 +170,7 @@ def contexts(state: ActionState) -> tuple[tuple[str, str, str], ...]:
         (CONTROLLER, bounded_name(path), controller_path(*who)),
     ]
     if parent := state.get("parent"):
-        out.append(("lineage.Run", action_id(parent), bounded_name(parent)))
+        out.append((RUN, action_id(parent), bounded_name(parent)))
     return tuple(out)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from lineage.identity import action_id
 from lineage.store import codec
 from lineage.store.ports import ActionFilter
 
@@ -57,10 +58,18 @@ _OWN = """(
   WHERE c.name = 'name' AND c.string_value = :controller LIMIT {most})"""
 
 
+_PARTS = f"""(
+  SELECT DISTINCT a.execution_id FROM Context c JOIN Association a ON a.context_id = c.id
+  WHERE c.name = :run AND c.type_id IN (SELECT id FROM Type WHERE name = '{codec.RUN}'))"""
+
+
 def starts(db: Connection, filter: ActionFilter) -> tuple[str, dict[str, str]]:
     """Where the starts `s` come from: of a controller that acts seldom from its own actions,
     since among everyone's the whole store might have to be walked for the next one."""
     everyone = "ExecutionProperty s"
+    if filter.parent is not None:
+        parts = f"{_PARTS} o CROSS JOIN {everyone} ON s.execution_id = o.execution_id"
+        return parts, {"run": action_id(filter.parent)}
     if filter.controller is None:
         return everyone, {}
     who = {"of_namespace": "%" if filter.namespace is None else filter.namespace}

@@ -54,7 +54,8 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class ActionFilter:
-    """None = any. `q` matches in name and key; `since`/`until` bound the start."""
+    """None = any. `q` matches in name and key; `since`/`until` bound the start; `parent` is the
+    key of what they are parts of."""
 
     type: str | None = None
     state: str | None = None
@@ -63,6 +64,7 @@ class ActionFilter:
     q: str | None = None
     since: int | None = None
     until: int | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +202,9 @@ class Searcher(Protocol):
 
     def find(
         self, kind: Kind, terms: Sequence[str], below: int | None, limit: int
-    ) -> Sequence[int]:
-        """Nodes that the index has under all these terms, the latest first."""
+    ) -> tuple[Sequence[int], bool]:
+        """Nodes that the index has under all these terms, the latest first; False = given up,
+        because terms that are common and seldom together took too long."""
         ...
 
     def named(self, kind: Kind, text: str) -> Sequence[int]:

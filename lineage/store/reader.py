@@ -105,7 +105,11 @@ class SqlReader:
             """
             rows = db.execute(text(sql), {**values, **who, "limit": limit + 1}).all()
         next_ = _encode(rows[limit - 1][3], rows[limit - 1][2]) if len(rows) > limit else None
-        return Page([action_of(row) for row in rows[:limit]], next_)
+        found = [action_of(row) for row in rows[:limit]]
+        if filter.parent is not None:
+            # A context keeps also those that were told to be parts of something else later.
+            found = [state for state in found if state.get("parent") == filter.parent]
+        return Page(found, next_)
 
     def artifacts(
         self, filter: ArtifactFilter, cursor: str | None, limit: int
@@ -174,7 +178,7 @@ class SqlReader:
         out: dict[str, list[ActionState]] = {id_: [] for id_ in artifacts}
         with self._engine.connect() as db:
             for id_, record in fetch(db, sql, artifacts):
-                out[id_].append(load_action(codec.unpack(record)))
+                out[id_].append(action_of(("", record)))
         return out
 
     def owners(self, artifacts: Sequence[str]) -> Mapping[str, str]:
@@ -250,7 +254,7 @@ class SqlReader:
         out: dict[str, list[ActionState]] = {uri: [] for uri in slots}
         with self._engine.connect() as db:
             for name, id_, record in fetch(db, _DEPLOYS, names, limit=limit, until=last):
-                out[names[name]].append(load_action(codec.unpack(record), id_))
+                out[names[name]].append(action_of((id_, record)))
         for found in out.values():
             found.sort(key=lambda state: -(state.ended or 0))
         return out

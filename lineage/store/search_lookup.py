@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -18,6 +19,10 @@ ASKED = 6
 """Terms that are looked up at once."""
 SAMPLE = 30
 """Nodes with a term that tell how rare it is."""
+PATIENCE = 0.025
+"""Seconds after which a search for terms that are seldom together is left."""
+STRETCH = 50_000
+"""Numbers looked through at once, at first."""
 MEMORY = 5000
 """Terms whose rarity is remembered. It only decides what is faster, so it may be old."""
 T = TypeVar("T")
@@ -33,20 +38,16 @@ class IndexReader:
         self._broken: tuple[int, int] | None = None
         self._rarity: dict[tuple[Kind, str], int] = {}
 
-    def find(self, kind: Kind, terms: Sequence[str], below: int | None, limit: int) -> list[int]:
-        """Numbers of nodes with all these terms, the latest first.
+    def find(
+        self, kind: Kind, terms: Sequence[str], below: int | None, limit: int
+    ) -> tuple[list[int], bool]:
+        """Numbers of nodes with all these terms, the latest first; False = given up before
+        the earliest, because words that are common and seldom together took too long.
 
-        Of many only the rarest are asked for: the others say little and cost most.
+        Of many terms only the rarest are asked for: the others say little and cost most.
         """
-        terms = sorted(terms, key=lambda term: self._back(kind, term))[:ASKED]
-        where, table, name = "1 = 1", f"{kind}_body", "number"
-        if terms:
-            where, table, name = f"{kind}_terms MATCH :terms", f"{kind}_terms", "rowid"
-        sql = f"""SELECT {name} FROM {table} WHERE {where} AND {name} < :below
-        ORDER BY {name} DESC LIMIT :limit"""
-        asked = {"terms": " AND ".join(f'"{t}"' for t in terms), "limit": limit,
-                 "below": 2**62 if below is None else below}  # fmt: skip
-        return self._read(lambda db: [row[0] for row in db.execute(text(sql), asked)], [])
+        rarest = sorted(terms, key=lambda term: self._back(kind, term))[:ASKED]
+        return self._read(lambda db: _find(db, kind, rarest, below, limit), ([], True))
 
     def _back(self, kind: Kind, term: str) -> int:
         """How far one must go back to find a few nodes with a term: the rarer, the further."""
@@ -100,3 +101,29 @@ class IndexReader:
                 self._broken = file.st_ino, file.st_mtime_ns
                 self._on_broken()
             return otherwise
+
+
+def _find(
+    db: Connection, kind: Kind, terms: Sequence[str], below: int | None, limit: int
+) -> tuple[list[int], bool]:
+    """In stretches, from the latest back: that is how an FTS5 query can be left half done."""
+    table, name, where = f"{kind}_body", "number", ""
+    if terms:
+        table, name, where = f"{kind}_terms", "rowid", f"{kind}_terms MATCH :terms AND"
+    sql = text(f"""SELECT {name} FROM {table} WHERE {where} {name} >= :floor AND {name} < :top
+    ORDER BY {name} DESC LIMIT :limit""")
+    last = db.execute(text(f"SELECT MAX(number) FROM {kind}_body")).scalar() or 0
+    top = last + 1 if below is None else min(below, last + 1)
+    asked = {"terms": " AND ".join(f'"{term}"' for term in terms)}
+    found: list[int] = []
+    stretch, begun = STRETCH, time.monotonic()
+    while top > 0 and len(found) < limit:
+        start = time.monotonic()
+        if start - begun > PATIENCE:
+            return found, False
+        span = {"floor": top - stretch, "top": top, "limit": limit - len(found)}
+        found += [row[0] for row in db.execute(sql, {**asked, **span})]
+        top -= stretch
+        if time.monotonic() - start < PATIENCE / 5:
+            stretch *= 4
+    return found, True

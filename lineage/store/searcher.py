@@ -45,7 +45,7 @@ class SqlSearcher:
 
     def find(
         self, kind: Kind, terms: Sequence[str], below: int | None, limit: int
-    ) -> Sequence[int]:
+    ) -> tuple[Sequence[int], bool]:
         return self._index.find(kind, terms, below, limit)
 
     def named(self, kind: Kind, text: str) -> Sequence[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -40,11 +41,23 @@ RECORDS = {
 
 
 def action_of(row: Any) -> ActionState:
-    return load_action(codec.unpack(row[1]), row[0])
+    return _action(row[1], row[0])
 
 
 def artifact_of(row: Any) -> ArtifactState:
-    return load_artifact(codec.unpack(row[1]), row[0])
+    return _artifact(row[1], row[0])
+
+
+# What is asked for again and again (what is live) need not be decoded again: equal bytes are
+# the same state. Nobody changes a state, so it can be shared.
+@lru_cache(4096)
+def _action(record: str | bytes, id: str) -> ActionState:
+    return load_action(codec.unpack(record), id)
+
+
+@lru_cache(8192)
+def _artifact(record: str | bytes, id: str) -> ArtifactState:
+    return load_artifact(codec.unpack(record), id)
 
 
 def fetch(db: Connection, sql: str, ids: Iterable[Any], **more: Any) -> Sequence[Any]:

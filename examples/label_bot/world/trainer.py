@@ -35,9 +35,8 @@ def reconcile(world: World, hook: Hook) -> None:
         killed = {"state": "canceled", "error": "the trainer was killed"}
         hook.record({"key": left, "type": "train", **killed})  # nobody will finish it
     write_whole(begun, key.encode())
-    hook.record({"key": key, "type": "train", "trigger": trigger})
     try:
-        model = train(world, hook, key, notebook, data, commit)
+        model = train(world, hook, key, trigger, notebook, data, commit)
     except Exception:
         failed[key] = time.time()
         raise
@@ -46,7 +45,10 @@ def reconcile(world: World, hook: Hook) -> None:
     log.info("%s trained on %s: %s", model.stem, data.name, reason)
 
 
-def train(world: World, hook: Hook, key: str, notebook: Path, data: Path, commit: str) -> Path:
+def train(
+    world: World, hook: Hook, key: str, trigger: dict[str, str], notebook: Path, data: Path,
+    commit: str,
+) -> Path:  # fmt: skip
     executed = world.runs / f"{data.stem}-{'-'.join(key.split('/')[1:])}.ipynb"
     # A kernel may outlive a killed trainer by a second: each has a file of its own.
     candidate = executed.with_suffix(f".{os.getpid()}.json")
@@ -55,7 +57,7 @@ def train(world: World, hook: Hook, key: str, notebook: Path, data: Path, commit
         "model": str(candidate), "family": world.model,
     }  # fmt: skip
     run_notebook(
-        hook, notebook, executed, parameters, type="train", key=key,
+        hook, notebook, executed, parameters, type="train", key=key, trigger=trigger,
         cwd=str(notebook.parent), progress_bar=False, extra_arguments=["--log-level=CRITICAL"],
     )  # fmt: skip
     # Last: killed before, the training is done again, under the same key.
