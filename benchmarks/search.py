@@ -72,6 +72,7 @@ def queries(number: int) -> dict[str, str]:
         "two words, one filter": "type:Model run family",
         "a filter": "state:complete controller:team-3/*",
         "nothing has it": "modata",
+        "common words, never together": "data model",
         "common parts, seldom together": "del/run",
     }
 

@@ -34,6 +34,7 @@ from lineage.api import (
     search,
     stale,
 )
+from lineage.api.kept import Kept
 from lineage.api.requests import answer
 from lineage.config import Settings
 from lineage.errors import Forbidden, LineageError, StoreError, StoreUnavailable
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.draw = functools.partial(ui.svg.draw, link=None)
+    app.state.kept = Kept()
     app.state.error_page = ui.pages.error_page
     for module in (record, lists, questions, flow, diff, impact, stale, search, events):
         app.include_router(module.router, prefix=API)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 Answer = dict[str, Any]
+Moment = datetime | str | None
 
 
 class Client:
@@ -84,27 +85,27 @@ class Client:
         kind = NDJSON if ndjson else JSON
         return self._json("POST", "/actions/batch", asked, content=body, kind=kind)
 
-    def action(self, key: str) -> Answer:
+    def action(self, key: str, as_of: Moment = None) -> Answer:
         """An action by its key or id."""
-        return self._json("GET", f"/actions/{_segment(key)}")
+        return self._json("GET", f"/actions/{_segment(key)}", {"as_of": as_of})
 
     def actions(self, **filters: Any) -> Iterator[Answer]:
-        """Every action that passes (type, state, controller, namespace, q, since, until)."""
+        """Every action that passes (type, state, controller, namespace, q, since, until, as_of)."""
         return self._pages("/actions", filters)
 
-    def artifact(self, id: str) -> Answer:
-        return self._json("GET", f"/artifacts/{_segment(id)}")
+    def artifact(self, id: str, as_of: Moment = None) -> Answer:
+        return self._json("GET", f"/artifacts/{_segment(id)}", {"as_of": as_of})
 
     def artifacts(self, **filters: Any) -> Iterator[Answer]:
-        """Every artifact that passes (type, uri, q)."""
+        """Every artifact that passes (type, uri, q, as_of)."""
         return self._pages("/artifacts", filters)
 
-    def versions(self, id: str) -> Iterator[Answer]:
+    def versions(self, id: str, as_of: Moment = None) -> Iterator[Answer]:
         """Every version of the thing this artifact is one version of."""
-        return self._pages(f"/artifacts/{_segment(id)}/versions", {})
+        return self._pages(f"/artifacts/{_segment(id)}/versions", {"as_of": as_of})
 
-    def controllers(self) -> Iterator[Answer]:
-        return self._pages("/controllers", {})
+    def controllers(self, as_of: Moment = None) -> Iterator[Answer]:
+        return self._pages("/controllers", {"as_of": as_of})
 
     def lineage(self, of: str, **options: Any) -> Answer:
         """The graph around an artifact id, URI, URI@version or action key.
@@ -118,13 +119,14 @@ class Client:
         params = {"of": of, **options, "format": format}
         return self._bytes("GET", f"/api/v1/lineage{_query(params)}")
 
-    def live(self, as_of: datetime | str | None = None, namespace: str | None = None) -> Answer:
-        """What is live, now or at a past moment: `{"as_of", "slots"}`."""
-        return self._json("GET", "/live", params={"as_of": as_of, "namespace": namespace})
+    def live(self, as_of: Moment = None, namespace: str | None = None) -> Answer:
+        """What is live, now or at a past moment: `{"as_of", "slots"}`, however many pages."""
+        return self._whole("/live", "slots", {"as_of": as_of, "namespace": namespace})
 
-    def history(self, slot: str, as_of: datetime | str | None = None) -> Answer:
-        """What was live in a slot (`k8s://cluster/namespace/kind/name`), from when to when."""
-        return self._json("GET", f"/live/{_segment(slot)}/history", params={"as_of": as_of})
+    def history(self, slot: str, as_of: Moment = None) -> Answer:
+        """What was live in a slot (`k8s://cluster/namespace/kind/name`), from when to when:
+        `{"as_of", "slot", "periods"}`, what began last first, however many pages."""
+        return self._whole(f"/live/{_segment(slot)}/history", "periods", {"as_of": as_of})
 
     def impact(self, of: str, **options: Any) -> Answer:
         """What a thing reaches, live slots first. Options: as_of, max_nodes."""
@@ -222,6 +224,14 @@ class Client:
             answer: Answer = json.loads(body)
         except ValueError as error:
             raise _foreign(self.url, "something that is not JSON") from error
+        return answer
+
+    def _whole(self, path: str, name: str, params: Mapping[str, Any]) -> Answer:
+        """An answer that is a list and more, its pages put together."""
+        answer = page = self._json("GET", path, params)
+        while page.get("cursor") is not None:
+            page = self._json("GET", path, {**params, "cursor": page["cursor"]})
+            answer = {**page, name: [*answer[name], *page[name]]}
         return answer
 
     def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[Answer]:

@@ -31,6 +31,7 @@ FACETS = ("type", "state", "namespace", "controller")
 
 TOKEN = re.compile(r"[0-9a-z\x80-\U0010ffff]+")
 _HASH = re.compile(r"[0-9a-f]{32,}\Z")
+_HASH_LENGTH = 32
 _HASH_START = 12
 _HEX = re.compile(r"[0-9a-f]{13,}\Z")
 
@@ -112,15 +113,12 @@ def fold(text: str) -> str:
     return "".join(small if len(small := c.lower()) == 1 else c for c in text)
 
 
-def hash_at(folded: str, place: int) -> bool:
-    """Whether the place lies inside a hash, past its beginning: there nothing is found."""
-    start = place
-    while start and TOKEN.match(folded[start - 1]):
-        start -= 1
-    if start == place:
-        return False
-    token = TOKEN.match(folded, start)
-    return bool(token and _HASH.match(token[0]))
+def hashes(folded: str) -> list[tuple[int, int]]:
+    """(start, end) of the hashes in a text: nothing that begins inside of one is found."""
+    if len(folded) < _HASH_LENGTH:
+        return []
+    tokens = TOKEN.finditer(folded)
+    return [m.span() for m in tokens if len(m[0]) >= _HASH_LENGTH and _HASH.match(m[0])]
 
 
 def _of_action(state: ActionState) -> Iterator[tuple[str, str]]:

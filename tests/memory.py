@@ -48,6 +48,9 @@ class MemoryReader:
             seen = self._artifacts.get(artifact.id)
             self._artifacts[artifact.id] = join_artifacts(seen, artifact) if seen else artifact
 
+    def state(self) -> None:
+        return None
+
     def action(self, id: str) -> ActionState | None:
         return self._actions.get(id)
 

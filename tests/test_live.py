@@ -283,3 +283,81 @@ def test_versions_that_share_the_traffic_are_all_live() -> None:
     assert [(s.deployment.version, s.traffic) for s in back] == [("one@3", 100)]
     gone = rollout("r/4", 4, {"deleted-1": 0})
     assert live(MemoryReader.of([*reports, gone])) == []
+
+
+def said(found: Slot) -> list[tuple[str, list[str], int, str, bool]]:
+    """Evidence, models, hour it is so since, by which action, and whether it agrees."""
+    return [
+        (one.evidence, [m.uri for m in one.models], (one.since - micros(0)) // micros_an_hour,
+         one.action.key, one.agrees)
+        for one in found.agreement
+    ]  # fmt: skip
+
+
+micros_an_hour = micros(1) - micros(0)
+
+
+def test_each_kind_of_evidence_is_held_against_what_is_live() -> None:
+    """The cluster runs b, the tree holds c since 3, the newest claim names d: two disagree."""
+    found = only(
+        deploy("t1", 1, "gs://m/b", "committed"),
+        deploy("o2", 2, "gs://m/b"),
+        deploy("t3", 3, "gs://m/c", "committed"),
+        deploy("c4", 4, "gs://m/d", "claimed"),
+    )
+    assert said(found) == [
+        ("observed", ["gs://m/b"], 2, "o2", True),
+        ("committed", ["gs://m/c"], 3, "t3", False),
+        ("claimed", ["gs://m/d"], 4, "c4", False),
+    ]
+    assert found.status == "disagree"
+
+
+def test_a_deploy_that_claims_another_model_of_itself_is_judged() -> None:
+    """The tree says b and its own message says c, also after the cluster came to run b."""
+    tree = act(
+        "t1", 1, inputs=[model("gs://m/b"), model("gs://m/c", evidence="claimed")],
+        outputs=[slot("t1", "committed"), slot("t1", "claimed")],
+    )  # fmt: skip
+    assert said(only(tree)) == [
+        ("committed", ["gs://m/b"], 1, "t1", True),
+        ("claimed", ["gs://m/c"], 1, "t1", False),
+    ]
+    later = only(tree, deploy("o2", 2, "gs://m/b"))
+    assert [(one.evidence, one.agrees) for one in later.agreement] == [
+        ("observed", True), ("committed", True), ("claimed", False),
+    ]  # fmt: skip
+    assert later.status == "disagree"
+
+
+def test_a_claim_of_what_was_replaced_since_contradicts_nothing() -> None:
+    """A pull request named a, a was live, and then b came without one."""
+    found = only(deploy("c1", 1, evidence="claimed"), deploy("o2", 2), deploy("o3", 3, "gs://m/b"))
+    assert [one.evidence for one in found.agreement] == ["observed"]
+    assert found.status == "unknown origin"
+
+
+def test_a_tree_that_holds_nothing_any_more_disagrees_with_what_runs() -> None:
+    """Since it was taken out."""
+    out = act("t3", 3, outputs=[slot("t3", "committed", properties={"traffic": 0})])
+    found = only(deploy("t1", 1, evidence="committed"), deploy("o2", 2), out)
+    assert said(found)[1] == ("committed", [], 3, "t3", False)
+    assert found.agreement[1].deployment is None
+
+
+def test_taking_a_share_back_leaves_what_never_had_one() -> None:
+    """A canary beside a plain deploy has its share; the rest, and all later, is the other's."""
+    canary = act("d2", 2, inputs=[model("gs://m/b")],
+                 outputs=[slot("d2", properties={"traffic": 10})])  # fmt: skip
+    back = act("d3", 3, outputs=[slot("d2", properties={"traffic": 0})])
+    shared = live(MemoryReader.of([deploy("d1", 1), canary]))
+    assert [(uris(s), s.traffic) for s in shared] == [(["gs://m/a"], 90), (["gs://m/b"], 10)]
+    found = only(deploy("d1", 1), canary, back)
+    assert (uris(found), found.traffic, found.since) == (["gs://m/a"], None, micros(3))
+
+
+def test_a_version_keeps_its_model_when_a_resync_does_not_know_it() -> None:
+    """Who only saw the version again changes nothing."""
+    again = act("s2", 2, type="sync", outputs=[slot("d1")])
+    found = only(deploy("d1", 1), again)
+    assert (uris(found), found.since) == (["gs://m/a"], micros(1))

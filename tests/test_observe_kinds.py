@@ -272,6 +272,26 @@ def test_kserve_canary() -> None:
     assert shares == {"r1": 100, "r2": 0}
 
 
+def test_kserve_canary_keeps_its_past() -> None:
+    """Of 10, 50 and 100 percent on one revision each is a period, and the model stays known."""
+    found = []
+    shares = [(100, 0), (90, 10), (50, 50), (0, 100)]
+    for day, (old, new) in enumerate(shares, 1):
+        given = [(name, share) for name, share in (("r1", old), ("r2", new)) if share]
+        one = inference_service(*given, ready="r2" if new else "r1")
+        one["metadata"] = {**one["metadata"], "generation": day}
+        one["spec"]["predictor"]["model"]["storageUri"] = f"gs://b/model-{2 if new else 1}"
+        one["status"]["conditions"][0]["lastTransitionTime"] = f"2026-01-0{day}T00:00:00Z"
+        found += kserve.inference_service(one, VIEW)
+    reader = MemoryReader.of(actions(found))
+    (slot,) = reader.slots(None, 10)
+    periods = timelines(reader, [slot])[slot].periods
+    assert sorted((iso(p.since)[:10], p.models[0].uri[-1], p.traffic) for p in periods) == [
+        ("2026-01-01", "1", 100), ("2026-01-02", "1", 90), ("2026-01-02", "2", 10),
+        ("2026-01-03", "1", 50), ("2026-01-03", "2", 50), ("2026-01-04", "2", 100),
+    ]  # fmt: skip
+
+
 def test_kserve_without_revisions() -> None:
     """The generation that is ready is live."""
     (made,) = actions(kserve.inference_service(inference_service(), VIEW))

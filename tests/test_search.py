@@ -175,6 +175,14 @@ def test_equal_then_whole_words_then_beginnings_then_parts(store: Searchable) ->
     assert store.search("model", limit=2)["truncated"]
 
 
+def test_what_is_not_indexed_yet_hides_nothing_better(store: Searchable) -> None:
+    """A crowd of parts that has just come, and one whole word in the index."""
+    store.record(act("x/model/1"))
+    store.index()
+    store.record(*(act(f"remodels/{n}") for n in range(100)))
+    assert names(store.search("model", limit=5))[0] == "x/model/1"
+
+
 def test_what_equals_is_found_behind_a_thousand_others(store: Searchable) -> None:
     """The bound on what is looked at never hides the one that was named."""
     store.record(act("first", name="model"))
@@ -183,6 +191,18 @@ def test_what_equals_is_found_behind_a_thousand_others(store: Searchable) -> Non
     found = store.search("model", limit=5)
     assert names(found)[0] == "first"
     assert found["truncated"]
+
+
+def test_words_that_are_seldom_together_do_not_hold_a_search_up(
+    store: Searchable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes too long is left, and the answer says that there may be more."""
+    store.record(*(act(f"{'data' if n % 2 else 'model'}/{n}") for n in range(2000)))
+    store.index()
+    assert store.search("data model") == {"items": [], "truncated": False, "behind": 0}
+    monkeypatch.setattr("lineage.store.search_lookup.PATIENCE", -1)
+    assert store.search("data model") == {"items": [], "truncated": True, "behind": 0}
+    assert names(store.search("data/77"))[0] == "data/77"
 
 
 @pytest.mark.parametrize(

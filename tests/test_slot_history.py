@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineage.cli import main
 from lineage.model import iso, parse_action
 from lineage.queries.asof import AsOf
 from lineage.queries.live import live
@@ -192,3 +193,37 @@ def written(period: dict[str, Any]) -> dict[str, Any]:
 
 def _order(period: dict[str, Any]) -> tuple[str, str]:
     return period["since"], str(period["deployment"])
+
+
+def test_history_on_the_command_line(
+    make_server: MakeServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A rollback, a deletion and shares of the traffic are told; `--as-of` is the past."""
+    slot = "k8s://prod/shop/Deployment/ranker"
+    acts = [("a", 1, "m/a", None), ("b", 2, "m/b", None), ("c", 3, "m/a", None), ("b", 4, "m/b", 5)]
+    server = make_server()
+
+    def run(*argv: str) -> str:
+        with pytest.raises(SystemExit, match="0"):
+            main(argv)
+        return capfd.readouterr().out
+
+    with server.client() as client:
+        for number, (version, hour, uri, share) in enumerate(acts):
+            output = {"type": "Deployment", "uri": slot, "version": version}
+            output |= {} if share is None else {"properties": {"traffic": share}}
+            client.record(
+                {"key": f"d/{number}", "type": "deploy", "controller": {"name": "me"},
+                 "state": "complete", "ended_at": f"2026-01-01T{hour:02}:00:00Z",
+                 "inputs": [{"type": "Model", "uri": uri}], "outputs": [output]}
+            )  # fmt: skip
+    shown = run("history", slot, "--url", server.url)
+    assert "b 5 % (rollback to 2026-01-01T02:00:00Z)" in shown
+    assert "a (rollback to 2026-01-01T01:00:00Z)" in shown and "a 95 %" in shown
+    then = ("--url", server.url, "--as-of", "2026-01-01T02:30:00Z")
+    told_then = orjson.loads(run("history", slot, *then, "--json"))["periods"]
+    assert [(p["models"][0]["uri"], p["until"]) for p in told_then] == [
+        ("m/b", None), ("m/a", "2026-01-01T02:00:00Z"),
+    ]  # fmt: skip
+    assert "rollback" not in run("show", slot, *then)
+    assert "d/2" not in run("graph", slot, *then)

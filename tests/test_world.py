@@ -80,8 +80,9 @@ class World:
         models = {p.stem: json.loads(p.read_text()) for p in (self.folder / "models").glob("l*")}
         served = models.get(f"label-bot-{self.status()['model'][7:19]}", {})
         recent = self.live()["models"][0]["version"] == self.status()["model"]
-        version = served.get("trained_on", {}).get("data")
-        return recent and version == digest(self.newest_data().read_bytes())
+        newest = {"data": digest(self.newest_data().read_bytes()),
+                  "code": self.git("notebooks.git", "rev-parse", "main")}  # fmt: skip
+        return recent and served.get("trained_on") == newest
 
 
 def digest(content: bytes) -> str:
@@ -113,7 +114,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_models_reach_production_without_anybody_declaring_how(world: World) -> None:
     """Data, trainings and deployments follow each other; what is live can be walked back to
     the notebook's commit, the data, the parameters and the metrics of each label."""
-    world.start(*LOOPS)
+    world.start("author", *LOOPS)
     for type, least in (("ingest", 3), ("train", 3), ("deploy", 2), ("serve", 2)):
         done = lambda type=type: world.actions(type, state="complete")  # noqa: E731
         eventually(lambda done=done, least=least: len(done()) >= least, type)
@@ -124,7 +125,7 @@ def test_models_reach_production_without_anybody_declaring_how(world: World) -> 
         [sys.executable, "-m", "lineage", "show", SLOT, "--url", world.server.url],
         capture_output=True, text=True, cwd=ROOT, env=clean_environment(COLUMNS="300"), check=True,
     ).stdout  # fmt: skip
-    assert f"commit: {world.git('notebooks', 'rev-parse', 'HEAD')}" in shown
+    assert f"commit: {world.git('notebooks.git', 'rev-parse', 'main')}" in shown
     assert f"data/issues@{digest(world.newest_data().read_bytes())}" in shown
     assert "threshold: 0.5" in shown
     assert re.search(r"area-jupyter: precision [\d.]+, recall [\d.]+", shown)
@@ -132,6 +133,28 @@ def test_models_reach_production_without_anybody_declaring_how(world: World) -> 
     assert [kind for kind in ("deploy", "sync", "serve") if f"Z: {kind} " in shown] == [
         "deploy", "sync", "serve"
     ]  # fmt: skip
+
+
+def test_two_models_that_were_live_differ_in_commit_data_and_labels(world: World) -> None:
+    """The diff of the last two names what changed on the way; the impact of the first data
+    names where it was served, and when."""
+    world.client.diff(SLOT)
+    ask = [sys.executable, "-m", "lineage", "--url", world.server.url]
+    options: Any = {"capture_output": True, "text": True, "cwd": ROOT, "check": True}
+    told = subprocess.run([*ask, "diff", SLOT], env=clean_environment(COLUMNS="300"), **options)
+    periods = world.client.history(SLOT)["periods"]
+    first, last = (p["models"][0] for p in (periods[-1], periods[0]))
+    commits = world.git("notebooks.git", "rev-list", "main").splitlines()
+    found = world.client.diff(first["id"], last["id"])
+    items = {s["section"]: s["items"] for s in found["sections"]}
+    assert {c[:7] for c in commits} >= {items["code"][0][side]["version"][:7] for side in "ab"}
+    assert items["inputs"] and items["metrics"]
+    assert "precision" in told.stdout and "issues" in told.stdout
+    earliest = world.actions("ingest", state="complete")[-1]
+    data = world.client.action(earliest["key"])["outputs"][0]["id"]
+    reached = world.client.impact(data)
+    assert [slot["slot"] for slot in reached["slots"]] == [SLOT]
+    assert reached["slots"][0]["periods"][0]["since"]
 
 
 def test_claimed_committed_and_observed_agree(world: World) -> None:

@@ -69,7 +69,10 @@ def mark(state: str, x: float = 0, y: float = 0) -> Markup:
         "nothing": '<circle cx="6" cy="6" r="1.2"/>',
     }[MARKS.get(state, "nothing")]
     return Markup('<g class="f-mark f-{}" transform="translate({} {})">{}</g>').format(
-        MARKS.get(state, "nothing"), x, y, Markup(inside)  # noqa: S704  # our own constants
+        MARKS.get(state, "nothing"),
+        x,
+        y,
+        Markup(inside),  # noqa: S704  # our own constants
     )
 
 
@@ -159,9 +162,9 @@ def _wire_body(shape: Shape, wire: Wire) -> Markup:
     at = 10.0
     for state, count in wire.counts:
         out += mark(state, at, 23.5)
-        out += Markup('<text class="f-count f-{}" x="{}" y="33.5" font-size="11">{:,}</text>').format(
-            state, at + 15, count
-        )
+        out += Markup(
+            '<text class="f-count f-{}" x="{}" y="33.5" font-size="11">{:,}</text>'
+        ).format(state, at + 15, count)
         at += 22 + 7 * len(f"{count:,}")
     return out
 

@@ -10,7 +10,7 @@ from lineage.graph import Direction
 from lineage.model import microseconds
 
 
-def moment(text: str) -> int | None:
+def moment(text: str, name: str = "as_of") -> int | None:
     """An ISO time; a bare date is its beginning, 00:00 UTC, as everywhere; empty = now."""
     text = text.strip()
     if not text:
@@ -24,7 +24,7 @@ def moment(text: str) -> int | None:
             raise ValueError("before 1970")
     except (ValueError, OverflowError) as error:
         raise BadRequest(
-            f"as_of={text[:40]!r} is not a date; write 2020-07-10 or 2020-07-10T12:00:00Z"
+            f"{name}={text[:40]!r} is not a date; write 2020-07-10 or 2020-07-10T12:00:00Z"
         ) from error
     return microseconds(parsed)
 

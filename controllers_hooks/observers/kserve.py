@@ -1,7 +1,9 @@
 """KServe: each revision of an InferenceService that serves is a deploy. Pure.
 
-The object shows the model of its newest revision only, so a revision is recorded with
-its model while it is the newest, and with its share of the traffic as long as it is shown.
+Whoever changes the split of the traffic makes a generation of the object, and each share
+of it is an act of its own, so that the shares before it stay known. The object shows the
+model of its newest revision only, so a revision is recorded with its model while it is the
+newest; the revision holds the same model later.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ def _traffic(obj: Object) -> dict[str, int]:
 
 
 def _revision(obj: Object, view: View, revision: str, percent: int, newest: bool) -> Record:
-    record = _base(obj, view, revision)
+    record = _base(obj, view, f"{_generation(obj)}/{revision}")
     record["outputs"] = [
         reference(
             "Deployment",
@@ -68,9 +70,6 @@ def _revision(obj: Object, view: View, revision: str, percent: int, newest: bool
     ]
     if newest:
         _with_model(record, obj)
-    else:
-        # When this one was rolled out is not on the object any more.
-        record.pop("ended_at", None)
     return record
 
 
@@ -78,8 +77,8 @@ def _whole(obj: Object, view: View) -> list[Record]:
     """Without Knative there are no revisions: a generation at a time, once it is ready."""
     if condition(obj, "Ready").get("status") != "True":
         return []
-    generation = str(get(obj, "metadata.generation") or 1)
-    if str(get(obj, "status.observedGeneration") or generation) != generation:
+    generation = _generation(obj)
+    if generation != str(get(obj, "metadata.generation") or 1):
         return []
     record = _base(obj, view, generation)
     place = slot(view, obj)
@@ -88,6 +87,11 @@ def _whole(obj: Object, view: View) -> list[Record]:
     ]
     _with_model(record, obj)
     return [record]
+
+
+def _generation(obj: Object) -> str:
+    """The one the status is about."""
+    return str(get(obj, "status.observedGeneration") or get(obj, "metadata.generation") or 1)
 
 
 def _base(obj: Object, view: View, version: str) -> Record:

@@ -7,7 +7,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from lineage.api.examples import problems
-from lineage.api.requests import Cursor, Limit, Moment, ReaderAt, SettingsOf, answer, moment
+from lineage.api.kept import Kept
+from lineage.api.requests import (
+    Cursor,
+    Limit,
+    Moment,
+    ReaderAt,
+    SettingsOf,
+    answer,
+    moment,
+    written,
+)
 from lineage.errors import BadRequest, NotFound
 from lineage.formats.mermaid import mermaid
 from lineage.graph import Direction
@@ -64,6 +74,7 @@ def get_lineage(
 
 @router.get("/live", response_class=Response, responses=problems(400))
 def get_live(
+    request: Request,
     reader: ReaderAt,
     as_of: Moment = None,
     namespace: Annotated[str | None, Query(max_length=256)] = None,
@@ -71,15 +82,18 @@ def get_live(
     limit: Annotated[int, Query(ge=1, le=MAX_SLOTS)] = LIMIT,
 ) -> Response:
     """What is in production, now or at a past moment: since when, and by which action."""
-    found = page(reader, namespace, cursor, limit)
-    return answer(
-        {
-            "as_of": _moment(as_of),
-            "slots": [slot.json() for slot in found.items],
-            "truncated": found.cursor is not None,
-            "cursor": found.cursor,
-        }
-    )
+
+    def make() -> bytes:
+        found = page(reader, namespace, cursor, limit)
+        slots = [slot.json() for slot in found.items]
+        return written(
+            {"as_of": _moment(as_of), "slots": slots,
+             "truncated": found.cursor is not None, "cursor": found.cursor}
+        )  # fmt: skip
+
+    kept: Kept = request.app.state.kept
+    body = kept.answer(str(request.url), reader, make)
+    return Response(body, media_type="application/json")
 
 
 @router.get("/live/{slot:path}/history", response_class=Response, responses=problems(400, 404))

@@ -99,4 +99,8 @@ def moment(name: str, text: str | None) -> int | None:
 
 
 def answer(body: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+    return Response(written(body), status, media_type="application/json")
+
+
+def written(body: Any) -> bytes:
+    return orjson.dumps(body)

@@ -16,6 +16,7 @@ import lineage
 from lineage.cli.controller import controller
 from lineage.cli.diff import diff
 from lineage.cli.flow import flow
+from lineage.cli.history import history
 from lineage.cli.impact import impact
 from lineage.cli.lambda_check import lambda_check
 from lineage.cli.observe import observe
@@ -44,6 +45,7 @@ for name, command in (
     ("show", show),
     ("graph", graph),
     ("live", live),
+    ("history", history),
     ("stale", stale),
     ("diff", diff),
     ("impact", impact),

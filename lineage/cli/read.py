@@ -21,6 +21,9 @@ WAY = 8  # steps from a deployment back to a training; a longer way is shown in 
 Reference = Annotated[
     str, typer.Argument(help="An action's key or id, an artifact's id, URI or URI@version.")
 ]
+AsOf = Annotated[
+    str | None, typer.Option(help="A past moment; a bare date is its beginning, 00:00 UTC.")
+]
 
 
 class Direction(StrEnum):
@@ -31,7 +34,12 @@ class Direction(StrEnum):
     both = "both"
 
 
-def show(ctx: typer.Context, ref: Reference, as_json: Json = False) -> None:
+def show(
+    ctx: typer.Context,
+    ref: Reference,
+    as_of: AsOf = None,
+    as_json: Json = False,
+) -> None:
     """Show an action, an artifact or a slot (k8s://…): what it is, from what, for what.
 
     Of a URI without a version it is the newest; the others are listed.
@@ -42,7 +50,7 @@ def show(ctx: typer.Context, ref: Reference, as_json: Json = False) -> None:
 
     target: Target = ctx.obj
     with target.client() as client:
-        kind, answer = _found(client, ref)
+        kind, answer = _found(client, ref, None if as_of is None else moment(as_of))
     if as_json:
         print_json(answer)
     else:
@@ -51,34 +59,35 @@ def show(ctx: typer.Context, ref: Reference, as_json: Json = False) -> None:
         )
 
 
-def _found(client: Client, ref: str) -> tuple[str, dict[str, Any]]:
+def _found(client: Client, ref: str, then: str | None) -> tuple[str, dict[str, Any]]:
     """What the reference names, and its kind. Of a URI it is the newest version."""
     if ref.startswith("k8s://"):
-        for slot in client.live()["slots"]:
+        for slot in client.live(then)["slots"]:
             if slot["slot"] == ref.rstrip("/"):
-                return "slot", _walked(client, slot)
-    found = client.lineage(ref, depth=0)
+                return "slot", _walked(client, slot, then)
+    found = client.lineage(ref, depth=0, as_of=then)
     first = found["of"][0]
     if any(node["id"] == first and node["kind"] == "action" for node in found["nodes"]):
-        return "action", client.action(first)
-    versions = list(client.versions(first))
+        return "action", client.action(first, then)
+    versions = list(client.versions(first, then))
     newest = first if len(found["of"]) == 1 else versions[0]["id"]
-    return "artifact", {**client.artifact(newest), "versions": versions}
+    return "artifact", {**client.artifact(newest, then), "versions": versions}
 
 
-def _walked(client: Client, slot: dict[str, Any]) -> dict[str, Any]:
+def _walked(client: Client, slot: dict[str, Any], then: str | None) -> dict[str, Any]:
     """With its past, the trainings in full (code, data, parameters, metrics), and what came
     after them."""
-    trained = [client.action(one["id"]) for one in slot["trained_by"]]
+    trained = [client.action(one["id"], then) for one in slot["trained_by"]]
     since = max((one.get("ended_at") or one["started_at"] for one in trained), default=None)
-    found = client.lineage(slot["deployment"]["id"], direction="upstream", depth=WAY)
+    start = slot["deployment"]["id"]
+    found = client.lineage(start, direction="upstream", depth=WAY, as_of=then)
     way = [
         node for node in found["nodes"]
         if node["kind"] == "action" and since is not None and node["started_at"] >= since
     ]  # fmt: skip
     return {
         **slot,
-        "history": client.history(slot["slot"])["periods"],
+        "history": client.history(slot["slot"], then)["periods"],
         "trained_by": trained,
         "way": sorted(way, key=lambda node: node["started_at"]),
     }
@@ -95,6 +104,7 @@ def graph(
     depth: Annotated[
         int | None, typer.Option(min=0, help="Steps from the start; all when left out.")
     ] = None,
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Draw where something came from and what it reached.
@@ -110,7 +120,8 @@ def graph(
             raise typer.BadParameter(f"'{output.name}' must end in one of {', '.join(FORMATS)}.")
         kind = FORMATS[output.suffix.lower()]
     with target.client() as client:
-        drawn = client.graph(ref, kind, direction=direction.value, depth=depth)
+        then = None if as_of is None else moment(as_of)
+        drawn = client.graph(ref, kind, direction=direction.value, depth=depth, as_of=then)
     if output is None:
         sys.stdout.buffer.write(drawn.rstrip(b"\n") + b"\n")
         return
@@ -122,9 +133,7 @@ def graph(
 
 def live(
     ctx: typer.Context,
-    as_of: Annotated[
-        str | None, typer.Option(help="A past moment; a bare date is its beginning, 00:00 UTC.")
-    ] = None,
+    as_of: AsOf = None,
     namespace: Annotated[str | None, typer.Option(help="Only slots of this namespace.")] = None,
     as_json: Json = False,
 ) -> None:

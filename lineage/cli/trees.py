@@ -87,6 +87,19 @@ def table(slots: Iterable[View]) -> Table:
     return out
 
 
+def periods(views: Iterable[View]) -> Table:
+    """One row a period or gap of a slot, what began last first."""
+    out = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("From", "To", "Live", "Version", "By", "Evidence"):
+        out.add_column(heading, overflow="fold")
+    for view in views:
+        version = view["deployment"] and (view["deployment"]["version"] or "")
+        cells = (view["since"], view["until"] or "now", _held(view), version or "",
+                 _act(view["action"]), view["evidence"] or "")  # fmt: skip
+        out.add_row(*(Text(clean(cell)) for cell in cells))
+    return out
+
+
 def disagreements(slots: Iterable[View]) -> Iterator[str]:
     for view in slots:
         for said in view["agreement"]:
@@ -153,5 +166,12 @@ def _judged(view: View) -> str:
 
 
 def _period(view: View) -> str:
-    held = names(view["models"]) if view.get("deployment") else "nothing"
-    return f"{view['since']} – {view['until'] or 'now'}: {held}, {_act(view['action'])}"
+    return f"{view['since']} – {view['until'] or 'now'}: {_held(view)}, {_act(view['action'])}"
+
+
+def _held(view: View) -> str:
+    if view["deployment"] is None:
+        return "nothing"
+    share = "" if view["traffic"] in (None, 100) else f" {view['traffic']:g} %"
+    back = f" (rollback to {view['back_to']['since']})" if view["rollback"] else ""
+    return names(view["models"]) + share + back

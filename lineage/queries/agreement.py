@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
+from lineage.graph import ActionNode, ArtifactNode, action_node
 from lineage.merge import ArtifactState
 from lineage.model import iso
 from lineage.queries.deploys import KINDS
@@ -55,17 +55,17 @@ def agreeing(models: Iterable[ArtifactState], live: Said) -> bool:
 
 
 def _entry(kind: str, said: Said, live: Said) -> Agreement:
-    terms = said.terms
-    newest = max(terms, key=lambda term: (term.since, term.deploy.order), default=None)
-    models = {b.model.id: b.model for term in terms for b in term.models}
-    agrees = said is live or all(agreeing([b.model for b in term.models], live) for term in terms)
+    newest = max(said.periods, key=lambda period: period.since, default=None)
+    models = {model.id: model for period in said.periods for model in period.models}
+    named = ([b.model for b in term.models] for term in said.terms)
+    agrees = said is live or all(agreeing(some, live) for some in named)
     return Agreement(
         kind,
-        tuple(artifact_node(model) for model in models.values()),
-        artifact_node(newest.deploy.deployment) if newest else None,
+        tuple(models.values()),
+        newest.deployment if newest else None,
         said.since,
-        action_node(newest.action if newest else said.track.deploys[0].action),
-        bool(terms) and agrees,
+        newest.action if newest else action_node(said.track.deploys[0].action),
+        newest is not None and agrees,
     )
 
 

@@ -76,6 +76,9 @@ class AsOf:
             then, first = iso(self._at), iso(min(since))
             raise NotFound(f"{ref!r} was not there at {then}; it appears at {first}")
 
+    def state(self) -> object:
+        return self._reader.state()
+
     def action(self, id: str) -> ActionState | None:
         return self.actions_by_id([id]).get(id)
 

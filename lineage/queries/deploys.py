@@ -20,6 +20,7 @@ KINDS = (*SEEN, "committed", "claimed")
 MOST = 10_000
 """Deploys of one slot that are looked at, the latest first."""
 _ENDED = ("deleted-", "uninstalled-")
+_NOTHING: tuple[list[ActionState], int] = ([], -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,11 @@ class Tracks:
         }
         self._deployments = reader.artifacts_by_id(sorted(ids)) if ids else {}
 
-    def of(self, slot: str, kinds: Iterable[str]) -> Track:
+    def kinds(self, slot: str) -> list[str]:
+        """The kinds of evidence that say anything of it."""
+        return [kind for kind, found in self._actions.items() if found[slot] != _NOTHING]
+
+    def of(self, slot: str, kinds: Collection[str]) -> Track:
         floor, actions = -1, dict[str, ActionState]()
         for kind in kinds:
             found, older = self._actions[kind][slot]
@@ -124,8 +129,8 @@ class Tracks:
 
 
 def _apart(found: list[ActionState], most: int) -> tuple[list[ActionState], int]:
-    """Those of which every other of their moment is known too, and the moment before (-1 =
-    there are none before)."""
+    """Those of which every other of their moment is known too, and the moment before them,
+    in which there are others (-1 = there are none)."""
     if len(found) < most:
         return found, -1
     floor = found[-1].ended or 0

@@ -105,7 +105,8 @@ def _head(reader: Reader, ref: str, ids: Sequence[str]) -> Head:
     found = reader.artifacts_by_id(ids)
     one = next(iter(found.values()))
     named_whole = ref.strip() not in (one.id, f"{one.uri}@{one.version}")
-    if one.type == "Deployment" and (len(found) > 1 or named_whole):
+    is_slot = any(version.type == "Deployment" for version in found.values())
+    if is_slot and (len(found) > 1 or named_whole):
         past = timelines(reader, [one.uri])[one.uri].periods
         if not past:
             raise NotFound(f"nothing was live in {one.uri}, as far as is known")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lineage.graph import ArtifactNode, Graph, Node
+from lineage.merge import ArtifactState
 from lineage.model import iso
 from lineage.queries.lineage import around, resolve
 from lineage.queries.live import _place as place
@@ -99,21 +100,30 @@ def impact(reader: Reader, of: str, max_nodes: int = 2000) -> Impact:
     reached = reach(graph, starts, "downstream")
     solid = reach(graph, starts, "downstream", lambda edge: not edge.claimed_only)
     best = {**reached, **solid}
-    held: dict[str, list[ArtifactNode]] = defaultdict(list)
-    for id_ in reached:
-        node = graph.nodes[id_]
-        if isinstance(node, ArtifactNode) and node.uri.startswith("k8s://"):
-            held[node.uri].append(node)
+    held = _held(reader, (graph.nodes[id_] for id_ in reached))
     past = timelines(reader, sorted(held))
     slots = [
-        _served(uri, line.periods, held[uri], best, solid.keys())
-        for uri, line in past.items()
-        # A ConfigMap is no slot; one that was only claimed has no past.
-        if line.periods or any(node.type == "Deployment" for node in held[uri])
+        _served(uri, line.periods, held[uri], best, solid.keys()) for uri, line in past.items()
     ]
     slots.sort(key=_serving_first)
     graph.truncated |= any(line.truncated for line in past.values())
     return Impact(of, graph, tuple(slots), best, frozenset(solid))
+
+
+def _held(reader: Reader, nodes: Iterable[Node]) -> dict[str, list[ArtifactNode]]:
+    """Per slot what it held. One mention as a Deployment makes the whole family a slot."""
+    found: dict[str, list[ArtifactNode]] = defaultdict(list)
+    for node in nodes:
+        if isinstance(node, ArtifactNode) and node.uri.startswith("k8s://"):
+            found[node.uri].append(node)
+    named = {uri for uri, some in found.items() if any(_deployed(node) for node in some)}
+    others = reader.families(sorted(found.keys() - named))
+    named |= {uri for uri, family in others.items() if any(_deployed(one) for one in family)}
+    return {uri: some for uri, some in found.items() if uri in named}
+
+
+def _deployed(one: ArtifactNode | ArtifactState) -> bool:
+    return one.type == "Deployment"
 
 
 def _served(

@@ -126,20 +126,20 @@ def _of(
 ) -> Iterable[Slot]:
     """A row for each version that is live."""
     agreed = agreement(place)
-    for number, term in enumerate(place.live.terms):
+    for number, (term, period) in enumerate(zip(place.live.terms, place.live.periods, strict=True)):
         yield Slot(
             place.uri,
             *_place(place.uri),
-            deployment=artifact_node(term.deploy.deployment),
-            action=action_node(term.action),
-            since=term.since,
-            evidence=term.evidence,
-            models=_nodes(b.model for b in term.models),
+            deployment=period.deployment,
+            action=period.action,
+            since=period.since,
+            evidence=period.evidence,
+            models=period.models,
             code=_code(term.deploy.action, known),
             trained_by=tuple(action_node(a) for a in trained[place.uri, number]),
             claims=tuple(_claims(place, term.since, known)),
             agreement=agreed,
-            traffic=term.traffic,
+            traffic=period.traffic,
         )
 
 

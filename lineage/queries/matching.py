@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from lineage.errors import BadRequest
@@ -29,7 +30,7 @@ from lineage.findable import (
     facets,
     fold,
     grams,
-    hash_at,
+    hashes,
     texts,
 )
 from lineage.store.ports import Kind
@@ -37,6 +38,9 @@ from lineage.store.ports import Kind
 KINDS: tuple[Kind, ...] = ("action", "artifact")
 MOST_TERMS = 24
 """Terms the index is asked for at once. More would not find less, only slower."""
+MOST_WORDS = 30
+MOST_PLACES = 50
+"""Places of a word in one value that are looked at."""
 EXCERPT = 160
 """Characters of a value that a match shows."""
 _WORD = re.compile(r'"([^"]+)"|([^\s"]+)')
@@ -51,6 +55,7 @@ class Rank(IntEnum):
     WHOLE = 1
     BEGINNING = 2
     PART = 3
+    NONE = 4
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,13 @@ class Word:
 
     def places(self, value: str, folded: str) -> Iterator[tuple[Rank, int]]:
         """Where it stands in a value, and how."""
+        inside = hashes(folded)
         place = folded.find(self.text)
         while place >= 0:
             end = place + len(self.text)
             begins = place == 0 or not (_token(folded[place]) and _token(folded[place - 1]))
-            if (begins or not self.anchored) and not hash_at(folded, place):
+            hidden = any(start < place < stop for start, stop in inside)
+            if (begins or not self.anchored) and not hidden:
                 if not _boundary(value, folded, place):
                     yield Rank.PART, place
                 else:
@@ -151,6 +158,8 @@ def parse(q: str, kind: Kind | None = None, type: str | None = None) -> Query:
             raise BadRequest(f"q: kind is {' or '.join(KINDS)}, not '{filter[2][:40]}'")
         else:
             kinds &= {filter[2]}
+    if len(words) + len(filters) > MOST_WORDS:
+        raise BadRequest(f"q: at most {MOST_WORDS} words and filters; leave some out")
     if not (words or filters or len(kinds) < len(KINDS)):
         raise BadRequest("q: nothing to look for; write a letter, a digit or type:Model")
     if any(name in _ACTIONS_ONLY for name, _ in filters):
@@ -183,7 +192,7 @@ def match(query: Query, state: State) -> tuple[Rank, list[Match]] | None:
     for word in query.words:
         best: tuple[Rank, Text, list[int]] | None = None
         for text, folded in values:
-            places = list(word.places(text.value, folded))
+            places = list(islice(word.places(text.value, folded), MOST_PLACES))
             if places and (best is None or min(places)[0] < best[0]):
                 best = min(places)[0], text, [place for _, place in places]
         if best is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lineage.merge import ArtifactState
 from lineage.queries.brought import Brought, Models, brought
 from lineage.queries.deploys import KINDS, MOST, SEEN, Deploy, Track, Tracks, standing
-from lineage.queries.timeline import Run, Term, moments
+from lineage.queries.timeline import Period, Run, Term, moments
 from lineage.store.ports import Reader
 
 LIVE = ("both", *SEEN, "committed")
@@ -27,12 +27,13 @@ FURTHER = 4
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one kind of evidence says: its `terms`, what has the most traffic first; none = it
-    says that nothing is there."""
+    """What one kind of evidence says: its `terms`, what has the most traffic first, and these
+    as `periods`; none = it says that nothing is there."""
 
     track: Track
     run: Run
     terms: list[Term]
+    periods: list[Period]
 
     @property
     def since(self) -> int:
@@ -92,8 +93,7 @@ def claimed_models(deploy: Deploy, known: Mapping[str, ArtifactState]) -> tuple[
 
 
 def _by_kind(tracks: Tracks, uri: str) -> dict[str, Track]:
-    found = {kind: tracks.of(uri, (kind,)) for kind in KINDS}
-    found = {kind: track for kind, track in found.items() if track.deploys or not track.whole}
+    found = {kind: tracks.of(uri, (kind,)) for kind in tracks.kinds(uri)}
     if all(kind in found for kind in SEEN):
         found[BOTH] = tracks.of(uri, SEEN)
     return found
@@ -112,4 +112,4 @@ def _said(kind: str, track: Track, models: Models, known: Mapping[str, ArtifactS
         models = {key: claimed_models(deploy, known) for key, deploy in key_of.items()}
     run = Run(moments(track), models, track.whole)
     terms = sorted(run.open.values(), key=lambda t: (-(t.traffic or 0), t.deploy.order))
-    return Said(track, run, terms)
+    return Said(track, run, terms, [term.period() for term in terms])

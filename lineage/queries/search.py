@@ -84,7 +84,7 @@ def search(
     found.unindexed()
     found.named()
     for rank in (Rank.WHOLE, Rank.BEGINNING, Rank.PART) if query.words else (Rank.WHOLE,):
-        if len(found.hits) > limit:
+        if found.better(rank) > limit:
             break
         found.indexed(rank)
     hits = sorted(found.hits.values(), key=lambda hit: hit.order)
@@ -121,10 +121,14 @@ class _Search:
             # What had happened by a past moment stands behind all that came later.
             places = [None] if self.at is None else [self.searcher.around(kind, self.at), None]
             for below in dict.fromkeys(places):
-                self._pages(kind, terms, below)
+                self._pages(kind, rank, terms, below)
 
-    def _pages(self, kind: Kind, terms: list[str], below: int | None) -> None:
-        size, enough = self.limit + 1, len(self.hits) + self.limit
+    def better(self, rank: Rank) -> int:
+        """Hits that come before any that is new at this rank."""
+        return sum(hit.rank < rank for hit in self.hits.values())
+
+    def _pages(self, kind: Kind, rank: Rank, terms: list[str], below: int | None) -> None:
+        size, enough = self.limit + 1, self.better(Rank(rank + 1)) + self.limit
         left = max(LOOKED_AT, size)
         while left:
             asked = min(size, left)
@@ -135,7 +139,7 @@ class _Search:
                 break
             if len(numbers) < asked:
                 return
-            if len(self.hits) > enough:
+            if self.better(Rank(rank + 1)) > enough:
                 break
             left, below, size = left - asked, numbers[-1], size * 2
         self.truncated = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -61,6 +62,15 @@ class SqlReader:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._watch: Connection | None = None
+        self._watching = threading.Lock()
+
+    def state(self) -> object:
+        """SQLite tells a connection, as long as it stays open, whether others committed."""
+        with self._watching:
+            if self._watch is None:
+                self._watch = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            return self._watch.execute(text("PRAGMA data_version")).scalar()
 
     # -- single nodes ---------------------------------------------------------------
 

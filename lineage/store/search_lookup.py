@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, text
@@ -19,10 +21,8 @@ ASKED = 6
 """Terms that are looked up at once."""
 SAMPLE = 30
 """Nodes with a term that tell how rare it is."""
-PATIENCE = 0.025
+PATIENCE = 0.03
 """Seconds after which a search for terms that are seldom together is left."""
-STRETCH = 50_000
-"""Numbers looked through at once, at first."""
 MEMORY = 5000
 """Terms whose rarity is remembered. It only decides what is faster, so it may be old."""
 T = TypeVar("T")
@@ -47,7 +47,8 @@ class IndexReader:
         Of many terms only the rarest are asked for: the others say little and cost most.
         """
         rarest = sorted(terms, key=lambda term: self._back(kind, term))[:ASKED]
-        return self._read(lambda db: _find(db, kind, rarest, below, limit), ([], True))
+        nothing: tuple[list[int], bool] = [], True
+        return self._read(lambda db: _find(db, kind, rarest, below, limit), nothing)
 
     def _back(self, kind: Kind, term: str) -> int:
         """How far one must go back to find a few nodes with a term: the rarer, the further."""
@@ -106,24 +107,33 @@ class IndexReader:
 def _find(
     db: Connection, kind: Kind, terms: Sequence[str], below: int | None, limit: int
 ) -> tuple[list[int], bool]:
-    """In stretches, from the latest back: that is how an FTS5 query can be left half done."""
     table, name, where = f"{kind}_body", "number", ""
     if terms:
         table, name, where = f"{kind}_terms", "rowid", f"{kind}_terms MATCH :terms AND"
-    sql = text(f"""SELECT {name} FROM {table} WHERE {where} {name} >= :floor AND {name} < :top
-    ORDER BY {name} DESC LIMIT :limit""")
-    last = db.execute(text(f"SELECT MAX(number) FROM {kind}_body")).scalar() or 0
-    top = last + 1 if below is None else min(below, last + 1)
-    asked = {"terms": " AND ".join(f'"{term}"' for term in terms)}
+    sql = text(
+        f"SELECT {name} FROM {table} WHERE {where} {name} < :below ORDER BY {name} DESC LIMIT :limit"
+    )
+    asked = {"terms": " AND ".join(f'"{term}"' for term in terms), "limit": limit,
+             "below": 2**62 if below is None else below}  # fmt: skip
     found: list[int] = []
-    stretch, begun = STRETCH, time.monotonic()
-    while top > 0 and len(found) < limit:
-        start = time.monotonic()
-        if start - begun > PATIENCE:
+    with _patience(db):
+        try:
+            for row in db.execute(sql, asked):
+                found.append(row[0])
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
+                raise
             return found, False
-        span = {"floor": top - stretch, "top": top, "limit": limit - len(found)}
-        found += [row[0] for row in db.execute(sql, {**asked, **span})]
-        top -= stretch
-        if time.monotonic() - start < PATIENCE / 5:
-            stretch *= 4
     return found, True
+
+
+@contextmanager
+def _patience(db: Connection) -> Iterator[None]:
+    """What takes too long in here is interrupted; FTS5 lets it happen between two pages."""
+    until = time.monotonic() + PATIENCE
+    connection: Any = db.connection.driver_connection
+    connection.set_progress_handler(lambda: time.monotonic() > until, 50)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)

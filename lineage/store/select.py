@@ -55,7 +55,7 @@ def _action(record: str | bytes, id: str) -> ActionState:
     return load_action(codec.unpack(record), id)
 
 
-@lru_cache(8192)
+@lru_cache(4096)
 def _artifact(record: str | bytes, id: str) -> ArtifactState:
     return load_artifact(codec.unpack(record), id)
 

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-LOOPS = ("arrivals", "trainer", "deployer", "syncer", "worker")
+LOOPS = ("author", "arrivals", "trainer", "deployer", "syncer", "worker")
 HERE = Path(__file__).resolve().parent
 
 

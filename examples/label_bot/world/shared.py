@@ -33,7 +33,8 @@ class World:
     def __init__(self, root: Path, pace: float = 10) -> None:
         self.root, self.pace = root.resolve(), pace
         self.data, self.models, self.runs = (self.root / n for n in ("data", "models", "runs"))
-        self.notebooks, self.config = self.root / "notebooks", self.root / "config.git"
+        self.origin, self.notebooks = self.root / "notebooks.git", self.root / "notebooks"
+        self.config = self.root / "config.git"
         self.cluster = self.root / "cluster"
         for folder in (self.data, self.models, self.runs, self.cluster):
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """Wants a model of the newest data by the newest notebook. Knows nothing of production."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ failed: dict[str, float] = {}
 def reconcile(world: World, hook: Hook) -> None:
     notebook = checkout(world)
     data = max(world.data.glob("issues-*.ndjson"), default=None)
-    if data is None:
+    if notebook is None or data is None:
         return
     version, commit = digest(data.read_bytes()), Code.detect(notebook).commit or "unknown"
     newest = world.newest_model()
@@ -73,18 +72,17 @@ def text(what: dict[str, str]) -> str:
     return ", ".join(short) or "nothing"
 
 
-def checkout(world: World) -> Path:
-    """The notebook in its git repository; edit it and commit, and it is trained anew."""
-    repository, notebook = world.notebooks, world.notebooks / "classifier.ipynb"
-    os.environ["LINEAGE_REPO"] = repository.as_uri()  # it has no remote to be named by
-    if Code.detect(notebook).commit is None:
-        repository.mkdir(exist_ok=True)
-        git(repository, "init", "--quiet", "--initial-branch=main")
-        (repository / ".git" / "index.lock").unlink(missing_ok=True)  # of one killed here before
-        shutil.copy(Path(__file__).with_name("classifier.ipynb"), notebook)
-        git(repository, "add", notebook.name)
-        git(repository, "commit", "--quiet", "--message", "A classifier of issues")
-    return notebook
+def checkout(world: World) -> Path | None:
+    """The notebook as its repository has it now; commit there, and it is trained anew."""
+    os.environ["LINEAGE_REPO"] = world.origin.as_uri()  # a path of this machine names no remote
+    if not (world.origin / "HEAD").exists():
+        return None
+    if not (world.notebooks / ".git" / "HEAD").exists():
+        git(world.root, "clone", "--quiet", str(world.origin), str(world.notebooks))
+    (world.notebooks / ".git" / "index.lock").unlink(missing_ok=True)  # of one killed here before
+    git(world.notebooks, "fetch", "--quiet")
+    git(world.notebooks, "reset", "--quiet", "--hard", "origin/main")
+    return world.notebooks / "classifier.ipynb"
 
 
 if __name__ == "__main__":

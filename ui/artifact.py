@@ -1,0 +1,96 @@
+"""The page of one artifact: where it is live, what measured it, its versions, who wrote and read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from markupsafe import Markup
+
+from lineage.errors import NotFound
+from lineage.graph import ArtifactNode
+from lineage.merge import ArtifactState
+from lineage.queries.asof import raise_later
+from lineage.queries.impact import Impact, Served, impact
+from lineage.queries.live import live
+from lineage.store.ports import ArtifactFilter
+from ui import contexts, kinds, links, names, words
+from ui.asked import asked
+from ui.chart import Point, chart
+from ui.contexts import LISTED
+from ui.versions import Numbers, Version, numbers, versions
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+SLOTS, PERIODS = 20, 10
+"""Slots, and the latest periods of each, that are listed."""
+REACHED = 500
+"""Things that are counted as reached; the page of the impact counts further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What came of it, in a line."""
+
+    models: int
+    others: int
+    slots: tuple[Served, ...]
+    more: bool
+
+
+@router.get("/artifacts/{id}")
+def artifact_page(request: Request, id: str, label: str = "", as_of: str = "") -> Response:
+    """One version of a thing; `label` chooses the numbers of the chart."""
+    at = asked(request, as_of)
+    state = at.reader.artifact(id)
+    if state is None:
+        raise_later(at.reader, words.middle(id, 80), lambda _: [id])
+        raise NotFound(f"No artifact has the id {words.middle(id, 80)!r}; search for its name.")
+    family = at.reader.artifacts(ArtifactFilter(uri=state.uri), None, LISTED)
+    found = versions(at.reader, _with(family.items, state))
+    known = numbers(found, label)
+    reached = _reached(impact(at.reader, id, REACHED))
+    slots = live(at.reader)
+    return at.page(
+        "artifact.html",
+        "Lineage",
+        page=contexts.artifact_page(at.reader, state, slots),
+        versions=found,
+        more_versions=family.cursor is not None,
+        numbers=known,
+        chart=_chart(found, known, id) if known else None,
+        reached=reached,
+        hidden_periods=sum(len(one.periods) for one in reached.slots) - _shown(reached.slots),
+        # Of others it is what was made of them that is live.
+        direct=kinds.kind(state.type).slug in ("model", "slot", "image"),
+        live_ids=contexts.live_ids(slots),
+    )
+
+
+def _with(family: list[ArtifactState], state: ArtifactState) -> list[ArtifactState]:
+    """An old version is on its own page, however many came after it."""
+    return family if any(one.id == state.id for one in family) else [*family, state]
+
+
+def _chart(found: list[Version], known: Numbers, id_: str) -> Markup | None:
+    points = [
+        Point(
+            names.short(v.node), links.artifact(v.node.id), v.values(known.label), v.node.id == id_
+        )
+        for v in reversed(found)
+        if v.cells
+    ]
+    return chart(points, known.measures)
+
+
+def _reached(found: Impact) -> Reached:
+    nodes = [found.graph.nodes[id_] for id_, step in found.reached.items() if step.distance]
+    things = [n for n in nodes if isinstance(n, ArtifactNode) and not n.uri.startswith("k8s://")]
+    models = sum(kinds.kind(node.type).slug == "model" for node in things)
+    return Reached(models, len(things) - models, found.slots, found.graph.truncated)
+
+
+def _shown(slots: Sequence[Served]) -> int:
+    return sum(min(len(one.periods), PERIODS) for one in slots[:SLOTS])
