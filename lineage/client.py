@@ -107,14 +107,14 @@ class Client:
     def controllers(self, as_of: Moment = None) -> Iterator[Answer]:
         return self._pages("/controllers", {"as_of": as_of})
 
-    def lineage(self, of: str, **options: Any) -> Answer:
+    def lineage(self, of: str | None = None, **options: Any) -> Answer:
         """The graph around an artifact id, URI, URI@version or action key.
 
-        Options: direction, depth, types, max_nodes. `truncated` says that a limit cut it.
+        Options: select, direction, depth, types, max_nodes. `truncated` says that a limit cut it.
         """
         return self._json("GET", "/lineage", params={"of": of, **options, "format": "json"})
 
-    def graph(self, of: str, format: str = "svg", **options: Any) -> bytes:
+    def graph(self, of: str | None, format: str = "svg", **options: Any) -> bytes:
         """The same graph drawn or written: svg, png, dot, mermaid, json."""
         params = {"of": of, **options, "format": format}
         return self._bytes("GET", f"/api/v1/lineage{_query(params)}")

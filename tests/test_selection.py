@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
@@ -12,6 +13,7 @@ from lineage.model import Action, parse_action
 from lineage.queries.lineage import lineage
 from lineage.queries.selection import select
 from lineage.queries.terms import Both, Either, Field, Name, Not, Term, Walk, parse
+from tests.conftest import COMMAND, Server, clean_environment
 from tests.memory import MemoryReader
 
 
@@ -146,3 +148,19 @@ def test_a_reference_to_nothing_says_so(reader: MemoryReader) -> None:
 def test_a_limit_is_said(reader: MemoryReader) -> None:
     """What does not fit is not shown, and the graph says so."""
     assert select(reader, "+gs://b/s1", max_nodes=2).truncated
+
+
+def test_rest_and_command_line_select_alike(server: Server) -> None:
+    """One line of text, the same nodes; and neither it nor a reference is an error."""
+    with server.client() as client:
+        record = {"type": "train", "controller": {"name": "selector"}, "state": "complete"}
+        things = [{"type": t, "uri": f"gs://select/{t}"} for t in ("Dataset", "Model")]
+        client.record({"key": "select/1", **record, "inputs": things[:1], "outputs": things[1:]})
+        text = "+gs://select/Model and not type:Dataset"
+        asked = client.lineage(select=text)
+        with pytest.raises(BadRequest, match="a selection"):
+            client.lineage()
+    assert {node["name"] for node in asked["nodes"]} == {"Model", "1"}
+    command = [*COMMAND, "--url", server.url, "graph", "--select", text, "--json"]
+    done = subprocess.run(command, capture_output=True, check=True, env=clean_environment())
+    assert json.loads(done.stdout) == asked

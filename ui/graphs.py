@@ -17,9 +17,8 @@ from fastapi.responses import HTMLResponse, Response
 from lineage.errors import BadRequest, NotFound, RenderError
 from lineage.graph import ActionNode, ArtifactNode, Direction, Graph, Node, artifact_node
 from lineage.queries.asof import AsOf
-from lineage.queries.lineage import lineage
 from lineage.queries.live import live
-from lineage.queries.selection import select
+from lineage.queries.selection import asked
 from lineage.store.ports import ArtifactFilter, Reader
 from ui import contexts, links, moments, params, svg, words
 from ui.columns import columns
@@ -104,61 +103,58 @@ def lineage_page(
     as_of: str = "",
 ) -> Response:
     """The graph around one thing, or of what a selection selects."""
-    asked = View(
+    shows = View(
         of.strip(), select.strip(), params.direction(direction),
         params.number(depth, "depth", 0, 1000), params.choice(view, "view", _VIEWS),
         _listed(open), _listed(fold), _listed(hide), params.moment(as_of),
     )  # fmt: skip
     now = _now()
     reader: Reader = request.app.state.reader
-    if not asked.of and not asked.select:
+    if not shows.of and not shows.select:
         return _start(request, reader, now)
-    past = reader if asked.as_of is None else AsOf(reader, asked.as_of)
-    graph = _graph(past, asked)
-    shown = _shown(graph, asked, contexts.live_ids(live(past)))
-    picture, trouble = _picture(shown, asked, contexts.live_ids(live(past)), asked.as_of or now)
+    past = reader if shows.as_of is None else AsOf(reader, shows.as_of)
+    graph = _graph(past, shows)
+    shown = _shown(graph, shows, contexts.live_ids(live(past)))
+    picture, trouble = _picture(shown, shows, contexts.live_ids(live(past)), shows.as_of or now)
     focus = [graph.nodes[id_] for id_ in graph.of if id_ in graph.nodes]
-    rows = contexts.edge_rows(graph if asked.view == "table" else shown.folded.graph)
+    rows = contexts.edge_rows(graph if shows.view == "table" else shown.folded.graph)
     return render(
         "lineage.html",
         request,
-        asked.as_of or now,
+        shows.as_of or now,
         section="Lineage",
-        asked=asked,
+        asked=shows,
         focus=focus,
         shown=shown,
         picture=picture,
         trouble=trouble,
-        columns=columns(graph, focus) if asked.view == "columns" else None,
+        columns=columns(graph, focus) if shows.view == "columns" else None,
         rows=rows[:ROWS],
         more_rows=max(0, len(rows) - ROWS),
-        clock=_clock(reader, asked, graph),
-        as_of=asked.as_of,
+        clock=_clock(reader, shows, graph),
+        as_of=shows.as_of,
         as_of_text=as_of,
     )
 
 
-def _graph(reader: Reader, asked: View) -> Graph:
-    if not asked.select:
-        graph = lineage(reader, asked.of, asked.direction, asked.depth, MOST_NODES)
-        return graph if asked.depth == 0 else contexts.with_metrics(reader, graph)
-    within = None
-    if asked.of:
-        within = lineage(reader, asked.of, asked.direction, asked.depth, MOST_NODES)
-    return select(reader, asked.select, MOST_NODES, within)
+def _graph(reader: Reader, view: View) -> Graph:
+    graph = asked(reader, view.of, view.select, view.direction, view.depth, MOST_NODES)
+    if view.select or view.depth == 0:
+        return graph
+    return contexts.with_metrics(reader, graph)
 
 
-def _shown(graph: Graph, asked: View, live_now: frozenset[str]) -> Shown:
+def _shown(graph: Graph, shows: View, live_now: frozenset[str]) -> Shown:
     hidden = {
         id_
         for id_, node in graph.nodes.items()
-        if id_ not in graph.of and any(term in asked.hide for _, term, _ in _terms(node))
+        if id_ not in graph.of and any(term in shows.hide for _, term, _ in _terms(node))
     }
     kept = {id_: node for id_, node in graph.nodes.items() if id_ not in hidden}
     edges = [e for e in graph.edges if e.source in kept and e.target in kept]
     visible = Graph(graph.of, graph.direction, graph.depth, kept, edges, graph.truncated)
-    folded = fold(visible, live_now, Counter(asked.open), asked.fold, MOST)
-    return Shown(graph, folded, _facets(graph, asked.hide))
+    folded = fold(visible, live_now, Counter(shows.open), shows.fold, MOST)
+    return Shown(graph, folded, _facets(graph, shows.hide))
 
 
 def _facets(graph: Graph, hide: tuple[str, ...]) -> dict[str, tuple[Facet, ...]]:
@@ -182,27 +178,27 @@ def _terms(node: Node) -> list[tuple[str, str, str]]:
 
 
 def _picture(
-    shown: Shown, asked: View, live_now: frozenset[str], now: int
+    shown: Shown, shows: View, live_now: frozenset[str], now: int
 ) -> tuple[svg.Picture | None, str]:
     """The drawing, or why there is none: the table says the same, so the page still serves."""
-    if asked.view != "graph":
+    if shows.view != "graph":
         return None, ""
     try:
-        return svg.inline(shown.folded, live_now, now, asked.opening), ""
+        return svg.inline(shown.folded, live_now, now, shows.opening), ""
     except RenderError as error:
         return None, error.detail
 
 
-def _clock(reader: Reader, asked: View, graph: Graph) -> moments.Clock | None:
+def _clock(reader: Reader, shows: View, graph: Graph) -> moments.Clock | None:
     """The slider spans all that happened around this, also what is to come after `as_of`."""
     whole = graph
-    if asked.as_of is not None:
+    if shows.as_of is not None:
         try:
-            whole = _graph(reader, asked)
+            whole = _graph(reader, shows)
         except (NotFound, BadRequest):
             whole = graph
     acts = [node for node in whole.nodes.values() if isinstance(node, ActionNode)]
-    return moments.clock(acts, asked.as_of)
+    return moments.clock(acts, shows.as_of)
 
 
 def _start(request: Request, reader: Reader, now: int) -> Response:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from lineage.queries.asof import AsOf
 from lineage.queries.live import live
 from lineage.store.ports import Reader
-from ui import action, activity, artifact, flow, graphs, links, params, search
+from ui import action, activity, artifact, diff, flow, graphs, impact, links, params, search
 from ui.board import board
 from ui.templating import render
 
@@ -24,8 +24,9 @@ async def _in_time(as_of: str = "") -> None:
 router = APIRouter(
     include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(_in_time)]
 )
-for _page in (graphs, flow, activity, search, artifact, action):
+for _page in (graphs, flow, activity, search, artifact, action, diff, impact):
     router.include_router(_page.router)
+
 
 @router.get("/")
 def live_page(request: Request, as_of: str = "", namespace: str = "") -> Response:

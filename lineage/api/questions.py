@@ -24,8 +24,8 @@ from lineage.graph import Direction
 from lineage.identity import canonical_uri
 from lineage.model import iso
 from lineage.queries.asof import raise_later
-from lineage.queries.lineage import lineage
 from lineage.queries.live import LIMIT, page
+from lineage.queries.selection import asked
 from lineage.queries.timeline import timelines
 
 router = APIRouter(tags=["ask"])
@@ -42,13 +42,19 @@ def get_lineage(
     reader: ReaderAt,
     settings: SettingsOf,
     of: Annotated[
-        str,
+        str | None,
         Query(
-            min_length=1,
             max_length=5000,
             description=("an artifact's id, a URI, URI@version, or an action's key"),
         ),
-    ],
+    ] = None,
+    select: Annotated[
+        str | None,
+        Query(
+            description="only what this selects, of that graph or by itself",
+            examples=["2+models/triage+1", "+models/triage and not type:Code"],
+        ),
+    ] = None,
     direction: Direction = "both",
     depth: Annotated[
         int | None, Query(ge=0, le=MAX_DEPTH, description="edges from the start")
@@ -63,7 +69,7 @@ def get_lineage(
     if max_nodes > settings.max_nodes:
         raise BadRequest(f"max_nodes: at most {settings.max_nodes:,} here")
     wanted = frozenset(t.strip() for t in types.split(",") if t.strip()) if types else None
-    graph = lineage(reader, of, direction, depth, max_nodes, wanted)
+    graph = asked(reader, of, select, direction, depth, max_nodes, wanted)
     if format == "json":
         return answer(graph.json())
     if format == "mermaid":

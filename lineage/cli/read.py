@@ -95,7 +95,12 @@ def _walked(client: Client, slot: dict[str, Any], then: str | None) -> dict[str,
 
 def graph(
     ctx: typer.Context,
-    ref: Reference,
+    ref: Annotated[
+        str | None, typer.Argument(help="As for `show`; may be left out with --select.")
+    ] = None,
+    select: Annotated[
+        str | None, typer.Option(help="Only these: 2+REF+1, type:Model, and, or, not, ( ).")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="A file: .svg, .png, .dot, .mmd or .json."),
@@ -111,9 +116,12 @@ def graph(
 
     The format follows the file's extension; without -o, Mermaid goes to standard output.
 
-    Example: `lineage graph projects/p/models/TCN1 -o model.svg --direction upstream`
+    Example: `lineage graph projects/p/models/TCN1 -o model.svg --direction upstream`,
+    `lineage graph --select '2+projects/p/models/TCN1 and not type:Code' -o near.svg`
     """
     target: Target = ctx.obj
+    if not ref and not select:
+        raise typer.BadParameter("name something to draw, or select it with --select.")
     kind = "json" if as_json else "mermaid"
     if output is not None:
         if output.suffix.lower() not in FORMATS:
@@ -121,7 +129,9 @@ def graph(
         kind = FORMATS[output.suffix.lower()]
     with target.client() as client:
         then = None if as_of is None else moment(as_of)
-        drawn = client.graph(ref, kind, direction=direction.value, depth=depth, as_of=then)
+        drawn = client.graph(
+            ref, kind, select=select, direction=direction.value, depth=depth, as_of=then
+        )
     if output is None:
         sys.stdout.buffer.write(drawn.rstrip(b"\n") + b"\n")
         return

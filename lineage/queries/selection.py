@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from lineage.errors import BadRequest
 from lineage.graph import ActionNode, Direction, Graph, Node
-from lineage.queries.lineage import around, resolve
+from lineage.queries.lineage import around, lineage, resolve
 from lineage.queries.terms import Both, Either, Field, Name, Not, Term, Walk, has_field, parse
 from lineage.store.ports import Reader
 
@@ -44,6 +44,32 @@ def select(reader: Reader, text: str, max_nodes: int = 2000, within: Graph | Non
             "fields alone would mean the whole store"
         )
     return seen.graph(seen.chosen(term))
+
+
+def asked(
+    reader: Reader,
+    of: str | None,
+    text: str | None,
+    direction: Direction = "both",
+    depth: int | None = None,
+    max_nodes: int = 2000,
+    types: frozenset[str] | None = None,
+) -> Graph:
+    """The graph around `of`, what `text` selects, or what it selects within that graph.
+
+    Raises:
+        BadRequest: neither is given; and as `select` and `resolve` do.
+    """
+    if not of and not text:
+        raise BadRequest(
+            "of: say what to look at: an id, a URI, URI@version or the key of an action; "
+            "or a selection, as select"
+        )
+    within = lineage(reader, of, direction, depth, max_nodes, types) if of else None
+    if text:
+        return select(reader, text, max_nodes, within)
+    assert within is not None
+    return within
 
 
 class _Seen:
