@@ -25,6 +25,7 @@ from lineage.api import (
     events,
     examples,
     flow,
+    formats,
     impact,
     lambdas,
     lists,
@@ -38,6 +39,7 @@ from lineage.api.kept import Kept
 from lineage.api.requests import answer
 from lineage.config import Settings
 from lineage.errors import Forbidden, LineageError, StoreError, StoreUnavailable
+from lineage.formats.drawn import every
 from lineage.store.ports import Verdict
 
 API = "/api/v1"
@@ -87,10 +89,11 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.settings = settings
-    app.state.draw = functools.partial(ui.svg.draw, link=None)
+    app.state.formats = every(functools.partial(ui.svg.draw, link=None))
     app.state.kept = Kept()
     app.state.error_page = ui.pages.error_page
-    for module in (record, lists, questions, flow, diff, impact, stale, search, events):
+    for module in (record, lists, questions, flow, diff, impact, stale, search, events,
+                   formats):  # fmt: skip
         app.include_router(module.router, prefix=API)
     app.include_router(lambdas.router)
     app.add_api_route("/healthz", _healthz, tags=["probe"], response_class=Response)

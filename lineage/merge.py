@@ -10,7 +10,8 @@ order of arrival and no repetition can matter. Pure; knows neither MLMD nor HTTP
 Nested fields are flattened (`params.max_age`), so each is its own register and an unset
 one never overrides a set one. Where code came from (repository, commit, path, dirty) is
 *one* register: half of one report and half of another would name code nobody ran.
-An artifact called just `Artifact` says nothing of its type, so anything specific wins.
+An artifact called just `Artifact` says nothing of its type, so anything specific wins, and
+so it does over an act of the type `process`.
 What share of the traffic a deployment gets is said of a slot's version but is a fact of the
 act: the next act gives another share to the same version (docs/decisions/0008).
 """
@@ -35,6 +36,7 @@ Register = tuple[int, Any]
 Fields = dict[str, Register]
 
 GENERIC = "Artifact"
+GENERIC_ACT = "process"
 DERIVED = {"code": "Code", "image": "Image"}
 SOURCE = ("repo", "commit", "path", "dirty")
 SLOT = "k8s://"
@@ -222,7 +224,8 @@ def _join(a: Fields, b: Fields) -> Fields:
 
 def _order(name: str, register: Register) -> tuple[bool, int, bytes]:
     clock, value = register
-    return name == "state" and value in TERMINAL, clock, _canonical(value)
+    telling = value in TERMINAL if name == "state" else name == "type" and value != GENERIC_ACT
+    return telling, clock, _canonical(value)
 
 
 def _canonical(value: Any) -> bytes:

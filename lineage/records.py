@@ -12,6 +12,7 @@ from lineage.identity import identify
 from lineage.merge import (
     DERIVED,
     GENERIC,
+    GENERIC_ACT,
     SOURCE,
     TRAFFIC,
     ActionState,
@@ -130,6 +131,8 @@ def _record(
     """One elementary report: the fields of one clock; the edges in the latest one."""
     out = _base(state, values)
     out["reported_at"] = iso(clock)
+    if clock > state.fields["type"][0]:
+        out["type"] = GENERIC_ACT  # a later report did not know it, and must not seem to
     derived = _derived(out.get("code"))
     whole = clock == state.clock
     for side, name in (("in", "inputs"), ("out", "outputs")):

@@ -17,7 +17,7 @@ from lineage.cli import main
 from lineage.model import iso, parse_action
 from lineage.queries.asof import AsOf
 from lineage.queries.live import live
-from lineage.queries.timeline import Gap, Timeline, timelines
+from lineage.queries.timeline import Timeline, timelines
 from lineage.store.ports import Reader
 
 from .conftest import MakeServer
@@ -39,15 +39,14 @@ def by(steps: list[Step], moment: int | None) -> list[Step]:
 
 def flat(line: Timeline) -> list[dict[str, Any]]:
     """Periods and gaps as the model writes them."""
-    return [
-        {"since": one.since, "until": one.until}
-        if isinstance(one, Gap)
-        else {
+    gaps: list[dict[str, Any]] = [{"since": gap.since, "until": gap.until} for gap in line.gaps]
+    return gaps + [
+        {
             "since": one.since, "until": one.until, "version": one.deployment.version,
             "models": [m.uri for m in one.models], "traffic": one.traffic,
             "evidence": one.evidence, "rollback": one.back_to is not None, "back_to": one.back_to,
         }
-        for one in (*line.periods, *line.gaps)
+        for one in line.periods
     ]  # fmt: skip
 
 
@@ -143,8 +142,8 @@ def test_pages_of_a_history_and_of_the_slots(
     assert pages == whole
     slots, cursor = list[str](), None
     while True:
-        more = {"cursor": cursor} if cursor else {}
-        page = served.get("/live", params={"limit": 300, **more}).json()
+        more = f"&cursor={quote(cursor, safe='')}" if cursor else ""
+        page = served.get(f"/live?limit=300{more}").json()
         slots += sorted({s["slot"] for s in page["slots"]})
         cursor = page["cursor"]
         if cursor is None:
@@ -210,7 +209,7 @@ def test_history_on_the_command_line(
 
     with server.client() as client:
         for number, (version, hour, uri, share) in enumerate(acts):
-            output = {"type": "Deployment", "uri": slot, "version": version}
+            output: dict[str, Any] = {"type": "Deployment", "uri": slot, "version": version}
             output |= {} if share is None else {"properties": {"traffic": share}}
             client.record(
                 {"key": f"d/{number}", "type": "deploy", "controller": {"name": "me"},
@@ -227,3 +226,16 @@ def test_history_on_the_command_line(
     ]  # fmt: skip
     assert "rollback" not in run("show", slot, *then)
     assert "d/2" not in run("graph", slot, *then)
+
+
+def test_what_is_kept_is_never_older_than_what_was_recorded(make_server: MakeServer) -> None:
+    """`/live` is made once as long as nothing is recorded, and anew after any record."""
+    server = make_server()
+    with server.client() as client:
+        for version in ("1", "2", "3"):
+            for step in reports(SLOTS[0], Step(int(version), "roll", version, (),
+                                               ((version, "m/a", None),), "observed")):  # fmt: skip
+                client.record(step)
+            for _ in range(2):
+                (slot,) = client.live()["slots"]
+                assert slot["deployment"]["version"] == version

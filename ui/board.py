@@ -142,7 +142,7 @@ def _row(slot: Slot, past: Sequence[Period], facts: _Facts, now: int, open_: boo
     previous = _previous(past)
     code = slot.code or tuple(facts.nodes(slot.action, "in", "code"))
     return Row(
-        slot, WORDS[slot.status], SHAPES[slot.status], trained,
+        slot, _word(slot), SHAPES[slot.status], trained,
         data=tuple(facts.nodes(trained, "in", "dataset")),
         code=code[0] if code else None,
         marks=_marks(slot, facts),
@@ -156,20 +156,26 @@ def _row(slot: Slot, past: Sequence[Period], facts: _Facts, now: int, open_: boo
     )  # fmt: skip
 
 
+def _word(slot: Slot) -> str:
+    solid = any(not one.agrees for one in slot.agreement if one.evidence != "claimed")
+    return "evidence disagrees" if solid else WORDS[slot.status]
+
+
 def _marks(slot: Slot, facts: _Facts) -> tuple[Mark, ...]:
     said = {slot.evidence}
     for writer in facts.writers.get(slot.deployment.id, ()):
         said |= {e.evidence for e in writer.edges if e.artifact == slot.deployment.id}
     claims = slot.claims[:1]
     said |= {"claimed"} if claims else set()
+    differing = {one.evidence for one in slot.agreement if not one.agrees}
     marks = []
     for word, yes, no in (
         ("claimed", "a claim says the same", "nobody claimed it"),
         ("committed", "a git tree holds it", "no git tree was seen"),
         ("observed", "the cluster showed it", "the cluster was not observed"),
     ):
-        if word == "claimed" and claims and not claims[0].agrees:
-            marks.append(Mark(word, "differs", "the newest claim says something else"))
+        if word in differing:
+            marks.append(Mark(word, "differs", f"what is {word} says something else"))
         else:
             known = word in said
             marks.append(Mark(word, "yes" if known else "no", yes if known else no))

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from lineage.errors import BadRequest, LineageError, NotFound
-from lineage.graph import ArtifactNode, artifact_node
+from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
 from lineage.queries.diff import Diff, diff
+from lineage.queries.heads import Head
 from lineage.store.ports import ArtifactFilter, Reader
 from ui import links, names
 from ui.asked import Asked, asked
@@ -42,11 +43,11 @@ def diff_page(request: Request, a: str = "", b: str = "", as_of: str = "") -> Re
         trouble="",
         found=found,
         sides=(one, two),
+        makers=[_maker(head) for head in (found.a, found.b)],
         blocks=blocks(found.sections),
         alike=alike(found.sections, found.same),
         swap=links.page("/diff", a=two.ref, b=one.ref),
         others=_others(at.reader, found),
-        ref=two.ref,
     )
 
 
@@ -60,6 +61,13 @@ def _form(at: Asked, a: str, b: str, error: LineageError | None = None) -> Respo
         found=None,
         trouble=error.detail if error else "",
     )
+
+
+def _maker(head: Head) -> ActionNode | None:
+    """Who wrote it first."""
+    found = [] if head.kind == "action" else head.reader.touching([head.id], "out").get(head.id, [])
+    first = min(found, key=lambda a: (a.started, a.key), default=None)
+    return None if first is None else action_node(first)
 
 
 def _others(reader: Reader, found: Diff) -> list[tuple[str, str]]:

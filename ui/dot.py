@@ -7,6 +7,7 @@ URLs are those of our own pages (docs/mlmd.md, Graphviz).
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 
 from lineage.graph import ActionNode, Graph
@@ -51,7 +52,9 @@ def skeleton(layout: Layout) -> str:
 
 def _spacing(layout: Layout) -> str:
     fast = _FAST if len(layout.boxes) > MANY else ""
-    ranks = 0.6 if len(layout.boxes) <= 24 else 0.9  # wide fans need room to bend
+    sides = [*(("out", a.source) for a in layout.arrows), *(("in", a.target) for a in layout.arrows)]
+    fan = max(Counter(sides).values(), default=0)
+    ranks = round(min(0.36 + 0.04 * fan, 0.9), 2)  # wide fans need room to bend
     return f"{fast}rankdir=LR, nodesep=0.22, ranksep={ranks}"
 
 

@@ -58,16 +58,17 @@ def svg(layout: Layout, places: Places, link: str | None, *, file: bool) -> Mark
     drawn = ((b, places.centres[b.id]) for b in layout.boxes)
     nodes = Markup("").join(_node(b, centre, link, b is focus, file) for b, centre in drawn)
     paper = Markup("")
+    role = "img" if file else "group"  # a page's has links inside
     if file:
         paper = _FILE_STYLE + Markup(
             '<rect class="g-paper" x="{}" y="{}" width="{}" height="{}" fill="#fbfbfa"/>'
         ).format(-PAD, -PAD, width, height)
     return Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="img" '
+        '<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="{}" '
         'aria-label="Lineage graph; the table below says the same in words" '
         'width="{}" height="{}" viewBox="{} {} {} {}" font-family="{}">{}'
         '<g data-world="">{}{}</g></svg>'
-    ).format(width, height, -PAD, -PAD, width, height, _SANS, paper, edges, nodes)
+    ).format(role, width, height, -PAD, -PAD, width, height, _SANS, paper, edges, nodes)
 
 
 def _node(box: Box, centre: Point, link: str | None, first: bool, file: bool) -> Markup:

@@ -13,7 +13,7 @@ from lineage.store.ports import Reader
 from ui import flow_svg, links, params, svg
 from ui.asked import asked
 from ui.flow_svg import picture
-from ui.flowing import STRIP, Flowing, flowing
+from ui.flowing import STRIP, Flowing, flowing, passed
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -38,6 +38,7 @@ def flow_page(
     most = params.number(rows, "rows", 1, MOST_ROWS) or ROWS
     found = flowing(flow(at.reader, each, namespace or None), at.now)
     ask = {"namespace": namespace, "window": each if each != WINDOW else None}
+    chosen = next((wire for wire in found.wires if wire.key == edge), None)
     drawing, trouble = _drawn(found, at.now, edge, ask)
     return at.page(
         "flow.html",
@@ -46,8 +47,9 @@ def flow_page(
         picture=drawing,
         trouble=trouble,
         more_wires=max(0, len(found.wires) - flow_svg.MOST),
-        chosen=next((wire for wire in found.wires if wire.key == edge), None),
-        gone=bool(edge) and all(wire.key != edge for wire in found.wires),
+        chosen=chosen,
+        passed=passed(chosen, most) if chosen else [],
+        gone=bool(edge) and chosen is None,
         namespace=namespace,
         namespaces=_namespaces(at.reader),
         window=each,

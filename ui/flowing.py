@@ -56,6 +56,20 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """One thing that passed over a link, or did not. `after` is empty where nobody took it."""
+
+    index: int
+    things: tuple[ArtifactNode, ...]
+    at: int
+    maker: ActionNode
+    state: str
+    taker: ActionNode | None
+    after: str
+    waited: int
+
+
+@dataclass(frozen=True, slots=True)
 class Square:
     """A cell of a chain. `words` say what its shape and colour show."""
 
@@ -135,6 +149,26 @@ def brief(micros: float) -> str:
 def key(link: Link) -> str:
     """Short, and safe in an address whatever a controller is called."""
     return blake2s(repr(tuple(link)).encode(), digest_size=6).hexdigest()
+
+
+def passed(wire: Wire, most: int) -> list[Passed]:
+    """What passed over a link, the newest first."""
+    return [_passed(one, len(wire.passes) - n) for n, one in enumerate(wire.passes[:most])]
+
+
+def _passed(one: Pass, index: int) -> Passed:
+    taker = _node(one.takers[0] if one.takers else None)
+    waited = max(0, taker.started - one.at) if taker else 0
+    return Passed(
+        index,
+        tuple(artifact_node(thing) for thing in one.artifacts),
+        one.at,
+        action_node(one.maker.state),
+        one.state,
+        taker,
+        brief(waited) if taker else "",
+        waited,
+    )
 
 
 def _card(who: Who, window: Window, name: str) -> Card:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
@@ -65,7 +65,8 @@ def impact_page(request: Request, of: str = "", as_of: str = "") -> Response:
     except (NotFound, BadRequest) as error:
         return _form(at, of, error)
     start = found.graph.nodes[found.graph.of[0]]
-    groups = _groups(found)
+    written = _written(found)
+    groups = _groups(found, written)
     slots = tuple(_slot(served, found, at.now) for served in found.slots)
     return at.page(
         "impact.html",
@@ -81,6 +82,7 @@ def impact_page(request: Request, of: str = "", as_of: str = "") -> Response:
         groups=[g for g in groups if kinds.kind(g.type).slug != "model" or g.action],
         periods=PERIODS,
         solid=found.solid,
+        written=written,
     )
 
 
@@ -125,14 +127,30 @@ def _says(served: Served, now: int) -> str:
     return f"served it for {words.span(total)} in {times}{claimed}"
 
 
-def _groups(found: Impact) -> list[Group]:
+def _groups(found: Impact, written: Mapping[str, int]) -> list[Group]:
+    """Of equally near things the newest first."""
     types: dict[tuple[bool, str], list[Node]] = defaultdict(list)
     for id_, step in found.reached.items():
         node = found.graph.nodes[id_]
         slot = isinstance(node, ArtifactNode) and node.uri.startswith("k8s://")
         if step.distance and not slot:
             types[isinstance(node, ActionNode), node.type].append(node)
-    return [_group(*which, nodes) for which, nodes in sorted(types.items())]
+
+    def order(node: Node) -> tuple[int, int, str]:
+        when = node.started if isinstance(node, ActionNode) else written.get(node.id, 0)
+        return found.reached[node.id].distance, -when, node.id
+
+    return [_group(*which, sorted(types[which], key=order)) for which in sorted(types)]
+
+
+def _written(found: Impact) -> dict[str, int]:
+    """When each thing was written first by what is shown."""
+    out: dict[str, int] = {}
+    for edge in found.graph.edges:
+        act = found.graph.nodes[edge.source]
+        if isinstance(act, ActionNode):
+            out[edge.target] = min(out.get(edge.target, act.started), act.started)
+    return out
 
 
 def _group(action: bool, type_: str, nodes: Sequence[Node]) -> Group:

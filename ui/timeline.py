@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from lineage.queries.timeline import Period
 from ui import names, words
 
-WIDTH, LEAST, GAP = 150.0, 3.0, 1.5
+WIDTH, LEAST, GAP = 150.0, 2.0, 1.5
 _MOST_OF_IT = 0.5
-MOST = 40
+MOST = 24
 """Blocks drawn; of a longer past the latest, and the drawing's title says so."""
 
 

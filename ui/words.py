@@ -21,8 +21,11 @@ _STEPS = (
     (SECOND, "second"),
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-# What XML 1.0 cannot hold in any form, and lone surrogates, which no encoder takes.
-_UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# What XML 1.0 cannot hold in any form, lone surrogates, which no encoder takes, and the marks
+# that turn the direction of what follows: they would turn our own words as well.
+_UNSPEAKABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def clean(text: str) -> str:

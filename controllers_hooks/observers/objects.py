@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controllers_hooks.observers.mapping import Mappings
+from lineage.hints import digest as digest
+from lineage.hints import reference as reference
 
 Object = dict[str, Any]
 Record = dict[str, Any]
@@ -101,23 +103,9 @@ def base(view: View, obj: Object, key: str, type: str, controller: str) -> Recor
     return {"key": key, "type": type, "name": name(obj), "controller": where}
 
 
-def reference(type: str, uri: str, version: str | None = None, **more: Any) -> Record:
-    """A mention of an artifact; what is not known is left out."""
-    given = {"type": type, "uri": uri.strip(), "version": (version or "").strip() or None, **more}
-    return {name: value for name, value in given.items() if value not in (None, "", {}, ())}
-
-
 def unique(references: Iterable[Record]) -> list[Record]:
     found = {json.dumps(one, sort_keys=True, default=str): one for one in references}
     return [found[text] for text in sorted(found)]
-
-
-def digest(found: Any) -> str:
-    """`{"sha256": "ab…"}` as `sha256:ab…`; of several the strongest known one."""
-    pairs = {str(k).lower(): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
-    order = ("sha512", "sha384", "sha256", "sha1")
-    best = next((a for a in (*order, *sorted(pairs)) if pairs.get(a)), None)
-    return f"{best}:{pairs[best]}" if best else ""
 
 
 def moment(time: Any) -> datetime | None:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from lineage.api.examples import problems
+from lineage.api.formats import FormatName, whole_store
 from lineage.api.requests import Cursor, Limit, Moment, ReaderAt, ReaderOf, Text, answer, moment
 from lineage.errors import NotFound
+from lineage.formats import tables
 from lineage.graph import action_node
 from lineage.identity import action_id, canonical_uri
 from lineage.merge import ActionState
 from lineage.queries.asof import raise_later
-from lineage.queries.export import export
 from lineage.records import view, view_artifact
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
 
 router = APIRouter(tags=["read"])
 
 ArtifactId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="32 hexadecimal digits")]
+Table = Annotated[Literal["json", "csv"], Query(description="csv = a table for spreadsheets")]
 _NEAR = 100
 """Actions shown beside an artifact; /lineage shows all."""
 
 
 @router.get("/actions", response_class=Response, responses=problems(400))
 def list_actions(
+    request: Request,
     reader: ReaderAt,
     type: Text = None,
     state: Text = None,
@@ -37,12 +41,19 @@ def list_actions(
     until: Moment = None,
     cursor: Cursor = None,
     limit: Limit = 50,
+    format: Table = "json",
 ) -> Response:
     """Actions, the latest start first. `q` matches in name and key."""
     wanted = ActionFilter(
         type, state, controller, namespace, q, moment("since", since), moment("until", until)
     )
     page = reader.actions(wanted, cursor, limit)
+    if format == "csv":
+        artifacts = reader.artifacts_by_id(
+            sorted({e.artifact for a in page.items for e in a.edges})
+        )
+        rows = [tables.action(state, artifacts) for state in page.items]
+        return _csv(request, [tables.ACTIONS, *rows], page.cursor)
     return answer({"items": _views(reader, page.items), "cursor": page.cursor})
 
 
@@ -58,16 +69,21 @@ def get_action(reader: ReaderAt, key: str) -> Response:
 
 @router.get("/artifacts", response_class=Response, responses=problems(400))
 def list_artifacts(
+    request: Request,
     reader: ReaderAt,
     type: Text = None,
     uri: Text = None,
     q: Text = None,
     cursor: Cursor = None,
     limit: Limit = 50,
+    format: Table = "json",
 ) -> Response:
     """Artifacts, the latest recorded first. `uri` = every version of that URI."""
     wanted = ArtifactFilter(type, canonical_uri(uri, type or "Artifact") if uri else None, q)
     page = reader.artifacts(wanted, cursor, limit)
+    if format == "csv":
+        rows = [tables.artifact(state) for state in page.items]
+        return _csv(request, [tables.ARTIFACTS, *rows], page.cursor)
     return answer({"items": [view_artifact(a) for a in page.items], "cursor": page.cursor})
 
 
@@ -100,10 +116,11 @@ def list_controllers(reader: ReaderAt, cursor: Cursor = None, limit: Limit = 50)
     return answer({"items": [c._asdict() for c in page.items], "cursor": page.cursor})
 
 
-@router.get("/export", response_class=Response)
-def get_export(reader: ReaderOf) -> Response:
-    """The whole store as NDJSON records: recorded elsewhere, they make the same store."""
-    return StreamingResponse(export(reader), media_type="application/x-ndjson")
+@router.get("/export", response_class=Response, responses=problems(400))
+def get_export(request: Request, reader: ReaderOf, format: FormatName = "ndjson") -> Response:
+    """The whole store; as NDJSON records, recorded elsewhere, they make the same store."""
+    form, lines = whole_store(request, format, reader)
+    return StreamingResponse(lines, media_type=form.media)
 
 
 def _artifact(reader: Reader, id: str) -> Any:
@@ -112,6 +129,13 @@ def _artifact(reader: Reader, id: str) -> Any:
         raise_later(reader, id, lambda _: [id])
         raise NotFound(f"no artifact has the id {id}; /api/v1/artifacts?q= searches")
     return artifact
+
+
+def _csv(request: Request, rows: Sequence[Sequence[Any]], cursor: str | None) -> Response:
+    """A table has no place for the cursor, so it stands in a header (RFC 8288)."""
+    after = "" if cursor is None else request.url.include_query_params(cursor=cursor).query
+    headers = {"link": f'<?{after}>; rel="next"'} if after else {}
+    return Response(tables.rows(rows), headers=headers, media_type=tables.MEDIA)
 
 
 def _views(reader: Reader, states: list[ActionState]) -> list[dict[str, Any]]:

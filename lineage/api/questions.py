@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from lineage.api.examples import problems
+from lineage.api.formats import FormatName, graph_format
 from lineage.api.kept import Kept
 from lineage.api.requests import (
     Cursor,
@@ -19,7 +20,6 @@ from lineage.api.requests import (
     written,
 )
 from lineage.errors import BadRequest, NotFound
-from lineage.formats.mermaid import mermaid
 from lineage.graph import Direction
 from lineage.identity import canonical_uri
 from lineage.model import iso
@@ -30,10 +30,8 @@ from lineage.queries.timeline import timelines
 
 router = APIRouter(tags=["ask"])
 
-Format = Literal["json", "dot", "svg", "png", "mermaid"]
 MAX_DEPTH = 1000
 MAX_SLOTS = 5000
-_MEDIA = {"dot": "text/vnd.graphviz", "svg": "image/svg+xml", "png": "image/png"}
 
 
 @router.get("/lineage", response_class=Response, responses=problems(400, 404, 500))
@@ -63,19 +61,15 @@ def get_lineage(
         str | None, Query(max_length=500, description="artifact types, by comma")
     ] = None,
     max_nodes: Annotated[int, Query(ge=1)] = 2000,
-    format: Format = "json",
+    format: FormatName = "json",
 ) -> Response:
     """Where something came from (upstream) and what it reached (downstream)."""
+    form, written_as = graph_format(request, format)
     if max_nodes > settings.max_nodes:
         raise BadRequest(f"max_nodes: at most {settings.max_nodes:,} here")
     wanted = frozenset(t.strip() for t in types.split(",") if t.strip()) if types else None
     graph = asked(reader, of, select, direction, depth, max_nodes, wanted)
-    if format == "json":
-        return answer(graph.json())
-    if format == "mermaid":
-        return Response(mermaid(graph), media_type="text/plain")
-    draw: Any = request.app.state.draw
-    return Response(draw(graph, format), media_type=_MEDIA[format])
+    return Response(written_as(reader, graph), media_type=form.media)
 
 
 @router.get("/live", response_class=Response, responses=problems(400))

@@ -29,6 +29,6 @@ def history(
         print_json(answer)
         return
     out = console()
-    out.print(trees.periods(answer["periods"]))
+    out.print(trees.periods(answer["periods"], "then" if as_of else "now"))
     if answer["truncated"]:
         out.print("Older deploys of this slot are left out.", style="yellow")

@@ -87,14 +87,14 @@ def table(slots: Iterable[View]) -> Table:
     return out
 
 
-def periods(views: Iterable[View]) -> Table:
-    """One row a period or gap of a slot, what began last first."""
+def periods(views: Iterable[View], still: str = "now") -> Table:
+    """One row a period or gap of a slot, what began last first; `still` = it has not ended."""
     out = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("From", "To", "Live", "Version", "By", "Evidence"):
         out.add_column(heading, overflow="fold")
     for view in views:
         version = view["deployment"] and (view["deployment"]["version"] or "")
-        cells = (view["since"], view["until"] or "now", _held(view), version or "",
+        cells = (view["since"], view["until"] or still, _held(view), version or "",
                  _act(view["action"]), view["evidence"] or "")  # fmt: skip
         out.add_row(*(Text(clean(cell)) for cell in cells))
     return out

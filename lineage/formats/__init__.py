@@ -8,6 +8,7 @@ base install can read and list them; what writes a graph imports what it needs w
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ class Format:
     each: Callable[[ActionState, Mapping[str, ArtifactState]], bytes] | None = None
     read: Callable[[bytes], Iterable[dict[str, Any]]] | None = None
     head: bytes = b""
+    plain: bool = False
+    """`graph` is content with nodes and edges: it may be given an empty detail."""
 
     def json(self) -> dict[str, Any]:
         return {"name": self.name, "media": self.media, "suffixes": list(self.suffixes),
@@ -80,6 +83,16 @@ def of_file(name: str, among: Iterable[Format] | None = None) -> Format | None:
         if name.lower().endswith(suffix)
     ]
     return max(fits, key=lambda fit: fit[0])[1] if fits else None
+
+
+def to_json(document: Any, indent: int | None = None) -> bytes:
+    """A document in the one form it has: names sorted, a line break at the end."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(
+        document, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=indent,
+        separators=separators,
+    )  # fmt: skip
+    return text.encode() + b"\n"
 
 
 def _listed() -> Mapping[str, Format]:

@@ -5,7 +5,12 @@ Ids are synthetic and every label is escaped, so whatever a thing is called, it 
 
 from __future__ import annotations
 
-from lineage.graph import ArtifactNode, Edge, Graph, Node
+from typing import TYPE_CHECKING
+
+from lineage.formats import Format
+
+if TYPE_CHECKING:
+    from lineage.graph import Edge, Graph, Node
 
 _PLAIN = " _/@=,"
 
@@ -46,6 +51,8 @@ def _escaped(text: str, at: int) -> str:
 
 
 def _shape(node: Node) -> str:
+    from lineage.graph import ArtifactNode
+
     if isinstance(node, ArtifactNode):
         return f'["{escape(node.label)}<br/>{escape(node.type)}"]'
     state = "" if node.state == "complete" else f", {node.state}"
@@ -58,3 +65,13 @@ def _arrow(edge: Edge) -> str:
     if edge.kind == "inferred":
         return '-.->|"inferred"|'
     return '-.->|"claimed"|' if edge.claimed_only else "-->"
+
+
+FORMAT = Format(
+    name="mermaid",
+    media="text/plain",
+    suffixes=(".mmd",),
+    says="a Mermaid flowchart, for READMEs, issues and pull requests",
+    graph=lambda graph, _: mermaid(graph).encode(),
+    plain=True,
+)

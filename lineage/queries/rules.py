@@ -39,8 +39,9 @@ def bindings(
     That is the newest of its family that another action had produced (ended; started, if
     no end is known) at or before this one started. A name that is declared immutable stands
     for its one version, so there it is enough that the making had begun before this one
-    ended: two that overlap, never one that came later. `known` saves asking for artifacts
-    again.
+    ended: two that overlap, never one that came later. What an action read of a family at a
+    version, in another of its reports, needs no inference. `known` saves asking for
+    artifacts again.
     """
     actions = list(actions)
     inputs = _inputs(reader, actions, known or {})
@@ -53,10 +54,12 @@ def bindings(
     out: set[Edge] = set()
     for state in actions:
         recorded = {edge.artifact for edge in state.edges if edge.side == "in"}
+        named = {inputs[id_].uri for id_ in recorded - unversioned.keys() if id_ in inputs}
         for edge in state.edges:
-            if edge.side != "in" or edge.artifact not in unversioned:
+            uri = unversioned.get(edge.artifact)
+            if edge.side != "in" or uri is None or uri in named:
                 continue
-            productions = made[unversioned[edge.artifact]]
+            productions = made[uri]
             newest = _newest(productions, state)
             if newest is None and inputs[edge.artifact].properties.get("immutable") is True:
                 newest = _only(productions, state)

@@ -4,8 +4,11 @@ import { select, type Selection } from "d3-selection";
 import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
 import { all, calm, made, on, one, type Undo } from "./dom";
 
-const READABLE = 0.7;
+const READABLE = 0.6;
 /** Fitting makes text smaller than this only when somebody asks for it. */
+const CLOSE = 0.85;
+/** How large a graph is shown that does not fit. */
+const EDGE = 18;
 
 export type Spot = { x: number; y: number; width: number; height: number };
 
@@ -43,9 +46,28 @@ export class Canvas {
   /** As large as it fits, but not below what can be read, unless `whole`. */
   fit(whole: boolean, around: Spot | null): void {
     const { clientWidth: wide, clientHeight: high } = this.root;
-    const scale = Math.min(wide / (this.size.width + 36), high / (this.size.height + 36), 1.15);
+    const scale = Math.min(wide / (this.size.width + 2 * EDGE), high / (this.size.height + 2 * EDGE), 1.15);
     if (whole || scale >= READABLE || !around) return this.go(this.centred(scale, { x: 0, y: 0, ...this.size }));
-    this.go(this.centred(Math.max(scale, 0.9), around));
+    this.go(this.filled(this.centred(CLOSE, around)));
+  }
+
+  /** Moved as little as it takes that no room beyond the picture is shown: what ends at the
+   * edge of the screen then is what the graph ends with. */
+  private filled(at: ZoomTransform): ZoomTransform {
+    const within = (start: number, size: number, room: number): number => {
+      const spare = room - at.k * size;
+      if (spare > -2 * EDGE) return spare / 2;
+      return Math.min(EDGE, Math.max(start, spare - EDGE));
+    };
+    const x = within(at.x, this.size.width, this.root.clientWidth);
+    const y = within(at.y, this.size.height, this.root.clientHeight);
+    return zoomIdentity.translate(x, y).scale(at.k);
+  }
+
+  /** As it was before, with this spot where that one was on the screen. */
+  hold(before: ZoomTransform, was: Spot, now: Spot): void {
+    const [x, y] = [before.x + before.k * (was.x - now.x), before.y + before.k * (was.y - now.y)];
+    this.go(zoomIdentity.translate(x, y).scale(before.k));
   }
 
   restore(text: string): boolean {

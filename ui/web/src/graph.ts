@@ -1,19 +1,19 @@
 /** The graph of a page: what hovering, selecting, keys and the tools do with it. */
 
+import type { ZoomTransform } from "d3-zoom";
+
 import { Canvas, glide, spotOf, type Spot } from "./canvas";
 import { all, debounced, on, one, say, typing, type Undo } from "./dom";
 import { changed, visit } from "./page";
 import { closePanel, openPanel } from "./panel";
+import { Trace } from "./trace";
 
 type Node = SVGGElement;
 
-let before = new Map<string, Spot>();
-let kept = "";
-
-/** Remember where things are, for the next picture to begin from. */
-export function remember(): void {
-  before = new Map(all<Node>("svg.graph .g-node[data-id]").map((node) => [node.dataset["id"]!, spotOf(node)]));
-}
+/** The last picture, for the next one to begin from: where things were, how it was looked at,
+ * and the spot that somebody looked at most. */
+type Last = { spots: Map<string, Spot>; at: ZoomTransform; around: Spot; opened: boolean };
+let last: Last | null = null;
 
 export function graph(quiet: boolean): Undo {
   const root = one<HTMLElement>("[data-graph]");
@@ -25,40 +25,41 @@ export function graph(quiet: boolean): Undo {
 class GraphPage {
   private readonly canvas: Canvas;
   private readonly nodes: Node[];
-  private readonly before = new Map<string, string[]>();
-  private readonly after = new Map<string, string[]>();
-  private readonly byBox = new Map<string, Node>();
+  private readonly trace: Trace;
   private readonly undo: Undo[] = [];
   private current: Node | null = null;
+  private opening: Node | null = null;
 
   constructor(private readonly root: HTMLElement, quiet: boolean) {
     const note = debounced(250, () => this.note());
     this.canvas = new Canvas(root, () => note());
     this.nodes = all<Node>(".g-node", root);
-    for (const node of this.nodes) this.byBox.set(node.id, node);
-    for (const link of all<SVGGElement>(".g-link", root)) {
-      const [from, to] = [link.dataset["from"] ?? "", link.dataset["to"] ?? ""];
-      push(this.after, from, to);
-      push(this.before, to, from);
-    }
+    this.trace = new Trace(root, this.nodes);
     this.place(quiet);
-    glide(quiet ? before : new Map(), this.canvas.svg);
+    glide((quiet && last?.spots) || new Map(), this.canvas.svg);
     this.listen();
     this.choose(this.find(new URLSearchParams(location.search).get("selected")) ?? this.focus(), false);
     if (new URLSearchParams(location.search).get("selected")) void this.panel();
+    // Whoever opened a stack by its key stands on it no more: go on at what came out of it.
+    const fresh = quiet && last?.opened ? this.nodes.find((node) => !last!.spots.has(node.dataset["id"] ?? "")) : null;
+    if (fresh) this.choose(fresh, true);
   }
 
   end(): void {
-    remember();
-    kept = this.text();
+    const spots = new Map(this.nodes.filter((node) => node.dataset["id"]).map((node) => [node.dataset["id"]!, spotOf(node)]));
+    const about = this.opening ?? this.current ?? this.focus();
+    last = { spots, at: this.canvas.at, around: about ? spotOf(about) : { x: 0, y: 0, width: 0, height: 0 }, opened: this.opening !== null && this.opening === this.current };
     this.undo.forEach((undo) => undo());
     this.canvas.end();
   }
 
-  /** Where it was before, as the address says, else fitted. */
+  /** What one looked at stays where it was; else as the address says, else fitted. */
   private place(quiet: boolean): void {
     const said = new URLSearchParams(location.search).get("at") ?? "";
-    if (quiet && kept && this.canvas.restore(kept)) return;
+    if (quiet && last) {
+      const near = nearest(this.nodes.filter((node) => last!.spots.has(node.dataset["id"] ?? "")), last);
+      if (near) return this.canvas.hold(last.at, last.spots.get(near.dataset["id"]!)!, spotOf(near));
+    }
     if (said && this.canvas.restore(said)) return;
     const focus = this.focus();
     this.canvas.fit(false, focus ? spotOf(focus) : null);
@@ -66,10 +67,10 @@ class GraphPage {
 
   private listen(): void {
     const { root, undo } = this;
-    undo.push(on(root, "pointerover", (event) => this.light(nodeAt(event))));
-    undo.push(on(root, "pointerleave", () => this.light(null)));
-    undo.push(on(root, "focusin", (event) => this.light(nodeAt(event))));
-    undo.push(on(root, "focusout", () => this.light(null)));
+    undo.push(on(root, "pointerover", (event) => this.trace.light(nodeAt(event))));
+    undo.push(on(root, "pointerleave", () => this.trace.light(null)));
+    undo.push(on(root, "focusin", (event) => this.trace.light(nodeAt(event))));
+    undo.push(on(root, "focusout", () => this.trace.light(null)));
     undo.push(on(root, "click", (event) => this.click(event)));
     undo.push(on(root, "dblclick", (event) => this.recentre(nodeAt(event), event)));
     undo.push(on(document, "keydown", (event) => this.key(event)));
@@ -82,10 +83,16 @@ class GraphPage {
   private click(event: MouseEvent): void {
     const node = nodeAt(event);
     if (!node || event.metaKey || event.ctrlKey || event.shiftKey) return;
-    if (node.dataset["open"] !== undefined) return;
+    if (node.dataset["open"] !== undefined) return this.unfold(node, event);
     event.preventDefault();
     this.choose(node, true);
     void this.panel();
+  }
+
+  private unfold(stack: Node, event: Event): void {
+    event.preventDefault();
+    this.opening = stack;
+    void visit(new URL(stack.dataset["open"]!, location.href), { quiet: true });
   }
 
   private recentre(node: Node | null, event: Event): void {
@@ -101,7 +108,7 @@ class GraphPage {
     if (!inside) return;
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (way) this.step(way[0]!, way[1]!);
-    else if (event.key === "Enter" && this.current && document.activeElement !== this.root) this.enter();
+    else if (event.key === "Enter" && this.current && document.activeElement !== this.root) this.enter(event);
     else if (event.key === " ") void this.panel();
     else if (event.key === "Escape") this.clear();
     else if ("+=-0f".includes(event.key)) this.tool({ "+": "in", "=": "in", "-": "out", "0": "fit", f: "whole" }[event.key]!);
@@ -109,9 +116,9 @@ class GraphPage {
     event.preventDefault();
   }
 
-  private enter(): void {
-    const { href, open } = this.current!.dataset;
-    if (href ?? open) void visit(new URL((open ?? href)!, location.href), { quiet: open !== undefined });
+  private enter(event: Event): void {
+    if (this.current!.dataset["open"] !== undefined) this.unfold(this.current!, event);
+    else this.recentre(this.current, event);
   }
 
   private tool(name: string): void {
@@ -163,35 +170,7 @@ class GraphPage {
 
   private clear(): void {
     if (closePanel()) return;
-    this.light(null);
-  }
-
-  /** The way to the sources and the way to production stay, the rest fades. */
-  private light(node: Node | null): void {
-    const lit = node ? this.reach(node) : null;
-    this.root.classList.toggle("tracing", lit !== null);
-    for (const other of this.nodes) other.classList.toggle("lit", lit?.has(other.id) ?? false);
-    for (const link of all<SVGGElement>(".g-link", this.root)) {
-      const ends = [link.dataset["from"] ?? "", link.dataset["to"] ?? ""];
-      link.classList.toggle("lit", lit !== null && ends.every((end) => lit.has(end)));
-    }
-  }
-
-  private reach(node: Node): Set<string> {
-    const found = new Set([node.id]);
-    for (const ways of [this.before, this.after]) {
-      const seen = new Set([node.id]);
-      const queue = [node.id];
-      for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-        for (const next of ways.get(id) ?? []) {
-          if (seen.has(next)) continue;
-          seen.add(next);
-          found.add(next);
-          queue.push(next);
-        }
-      }
-    }
-    return found;
+    this.trace.light(null);
   }
 
   private note(): void {
@@ -217,14 +196,17 @@ function nodeAt(event: Event): Node | null {
   return (event.target as Element | null)?.closest?.<Node>(".g-node") ?? one<Node>(":scope > .g-node", (event.target as Element) ?? document);
 }
 
-function anchor(node: Node): SVGAElement | null {
-  return node.closest<SVGAElement>("a");
+/** Of the nodes that were there before, the one nearest to where somebody looked. */
+function nearest(nodes: Node[], { spots, around }: Last): Node | null {
+  const away = (node: Node): number => {
+    const spot = spots.get(node.dataset["id"]!)!;
+    return Math.hypot(spot.x - around.x, spot.y - around.y);
+  };
+  return nodes.reduce<Node | null>((best, node) => (best && away(best) <= away(node) ? best : node), null);
 }
 
-function push(map: Map<string, string[]>, key: string, value: string): void {
-  const list = map.get(key);
-  if (list) list.push(value);
-  else map.set(key, [value]);
+function anchor(node: Node): SVGAElement | null {
+  return node.closest<SVGAElement>("a");
 }
 
 /** Copy the address of the view as it is. */

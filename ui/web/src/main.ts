@@ -8,7 +8,7 @@ import { pages } from "./page";
 import { palette } from "./palette";
 import { closePanel } from "./panel";
 import { stream } from "./stream";
-import { tables } from "./tables";
+import { rows, tables } from "./tables";
 import { theme } from "./theme";
 import { refresh } from "./times";
 
@@ -24,6 +24,7 @@ function start(quiet: boolean): void {
 document.documentElement.classList.add("js");
 theme();
 palette();
+rows();
 pages(
   (quiet) => {
     if (!quiet) closePanel();

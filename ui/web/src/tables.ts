@@ -55,3 +55,12 @@ function csv(table: HTMLTableElement): void {
   URL.revokeObjectURL(link.href);
   say(`${rows.length - 1} rows saved.`);
 }
+
+/** A row of the board opens wherever it is clicked, but for its links and a selected text. */
+export function rows(): void {
+  document.addEventListener("click", (event) => {
+    const target = event.target as Element;
+    const fold = one<HTMLDetailsElement>("details.fold", target.closest(".row .cells") ?? document.createElement("div"));
+    if (fold && !target.closest("a, summary") && getSelection()?.isCollapsed !== false) fold.open = !fold.open;
+  });
+}

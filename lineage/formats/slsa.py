@@ -1,0 +1,154 @@
+"""SLSA provenance v1 in in-toto Statements v1, unsigned; and back (`slsa_read`). Pure.
+
+A statement says how its subjects were made: one for each action, one a line. A subject must
+have a digest. Where content has none that is known, `lineageId` stands for it: this store's
+id of URI and version (32 hexadecimal digits), which names a thing and proves nothing; a
+verifier passes over algorithms it does not know (DigestSet, "Guidelines").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from lineage.errors import BadRequest
+from lineage.formats import Detail, Format, to_json
+from lineage.formats.slsa_read import OWN, read
+from lineage.formats.statements import TYPES
+from lineage.identity import is_digest
+from lineage.model import iso
+
+if TYPE_CHECKING:
+    from lineage.graph import Graph
+    from lineage.merge import ActionState, ArtifactState, Edge
+
+BUILD_TYPE = "urn:x-lineage:action:v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+
+
+def graph(graph: Graph, detail: Detail) -> bytes:
+    """The statements of what was asked about: of an artifact how each action that produced it
+    did so, of an action all that it produced."""
+    asked = set(graph.of)
+    lines = []
+    for state in sorted(detail.actions.values(), key=lambda a: a.key):
+        made = {edge.artifact for edge in state.edges if edge.side == "out"}
+        wanted = made if state.id in asked else made & asked
+        if wanted:
+            lines.append(to_json(statement(state, detail.artifacts, wanted)))
+    if not lines:
+        raise BadRequest(
+            "slsa: no action is known that produced this, so there is nothing to attest; "
+            "ask about an output, or with direction=both"
+        )
+    return b"".join(lines)
+
+
+def each(state: ActionState, artifacts: Mapping[str, ArtifactState]) -> bytes:
+    made = {edge.artifact for edge in state.edges if edge.side == "out"}
+    return to_json(statement(state, artifacts, made)) if made else b""
+
+
+def statement(
+    state: ActionState, artifacts: Mapping[str, ArtifactState], subjects: Collection[str]
+) -> dict[str, Any]:
+    """How an action made these of its outputs (ids)."""
+    edges = [edge for edge in sorted(state.edges) if edge.artifact in artifacts]
+    return {
+        "_type": TYPES[-1],
+        "subject": [
+            _subject(edge, artifacts[edge.artifact])
+            for edge in edges
+            if edge.side == "out" and edge.artifact in subjects
+        ],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": _nested(state, "params."),
+                "internalParameters": {OWN: _own(state)},
+                "resolvedDependencies": [
+                    _dependency(edge, artifacts[edge.artifact])
+                    for edge in edges
+                    if edge.side == "in"
+                ],
+            },
+            "runDetails": {
+                "builder": {"id": _builder(state)},
+                "metadata": _metadata(state),
+            },
+        },
+    }
+
+
+def _subject(edge: Edge, artifact: ArtifactState) -> dict[str, Any]:
+    digests = _digests(artifact) or {"lineageId": artifact.id}
+    return {"name": artifact.uri, "digest": digests, "annotations": _notes(edge, artifact)}
+
+
+def _dependency(edge: Edge, artifact: ArtifactState) -> dict[str, Any]:
+    out = {"uri": artifact.uri, "annotations": _notes(edge, artifact)}
+    digests = _digests(artifact)
+    return {**out, "digest": digests} if digests else out
+
+
+def _digests(artifact: ArtifactState) -> dict[str, str]:
+    version = artifact.version or ""
+    if is_digest(version):
+        algorithm, _, digits = version.partition(":")
+        return {algorithm: digits}
+    if artifact.type == "Code" and len(version) in (40, 64):
+        return {"gitCommit": version}
+    return {}
+
+
+def _notes(edge: Edge, artifact: ArtifactState) -> dict[str, str]:
+    said = {
+        "type": artifact.type,
+        "version": artifact.version,
+        "name": artifact.name,
+        "role": edge.role,
+        "evidence": edge.evidence,
+    }
+    return {f"lineage_{name}": value for name, value in said.items() if value}
+
+
+def _metadata(state: ActionState) -> dict[str, str]:
+    """`invocationId` is a Tekton run's uid, as Chains writes it, so the two can be joined."""
+    tekton = state.key.startswith("tekton.dev/")
+    out = {"invocationId": state.key.rpartition("/")[2] if tekton else state.key}
+    for name, field in (("startedOn", "started_at"), ("finishedOn", "ended_at")):
+        if (moment := state.get(field)) is not None:
+            out[name] = iso(moment)
+    return out
+
+
+def _own(state: ActionState) -> dict[str, Any]:
+    """The record without what SLSA has a place for."""
+    from lineage.records import view
+
+    kept = view(state, {})
+    for name in ("inputs", "outputs", "params", "started_at", "ended_at"):
+        kept.pop(name, None)
+    return kept
+
+
+def _builder(state: ActionState) -> str:
+    parts = state.get("controller") or ("", "", "unknown")
+    return "urn:x-lineage:controller:" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _nested(state: ActionState, prefix: str) -> dict[str, Any]:
+    return {n[len(prefix) :]: v for n, (_, v) in state.fields.items() if n.startswith(prefix)}
+
+
+FORMAT = Format(
+    name="slsa",
+    media="application/x-ndjson",
+    suffixes=(".intoto.jsonl", ".intoto.json"),
+    says="in-toto statements with SLSA provenance, also from Tekton Chains",
+    graph=graph,
+    each=each,
+    read=read,
+)
