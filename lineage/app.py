@@ -29,6 +29,7 @@ from lineage.api import (
     impact,
     lambdas,
     lists,
+    openlineage,
     problems,
     questions,
     record,
@@ -93,7 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.kept = Kept()
     app.state.error_page = ui.pages.error_page
     for module in (record, lists, questions, flow, diff, impact, stale, search, events,
-                   formats):  # fmt: skip
+                   formats, openlineage):  # fmt: skip
         app.include_router(module.router, prefix=API)
     app.include_router(lambdas.router)
     app.add_api_route("/healthz", _healthz, tags=["probe"], response_class=Response)
@@ -113,6 +114,7 @@ def _open_store(app: FastAPI, settings: Settings) -> Any:
     # ml-metadata and SQLAlchemy are only needed by a server that is really starting.
     from lineage.store.changes import FeedChanges
     from lineage.store.database import add_indexes, read_engine
+    from lineage.store.raw import RawEvents, RawPages
     from lineage.store.reader import SqlReader
     from lineage.store.search_feed import Feed
     from lineage.store.searcher import open_searcher
@@ -121,6 +123,7 @@ def _open_store(app: FastAPI, settings: Settings) -> Any:
         engine = read_engine(settings.store)
         app.state.reader, app.state.recorder, app.state.store = SqlReader(engine), _ReadOnly(), None
         app.state.searcher = open_searcher(engine, settings.store, index=False)
+        app.state.raw = RawPages(settings.store)
         app.state.events = events.Events(FeedChanges(Feed(engine)))
 
         def dispose() -> None:
@@ -138,16 +141,19 @@ def _open_store(app: FastAPI, settings: Settings) -> Any:
         store.start()
         add_indexes(settings.store)
         engine = read_engine(settings.store)
+        raw = RawEvents(settings.store, settings.openlineage_size)
     except BaseException:
         store.close()
         raise
     writer = Writer(store, Lookup(engine))
     app.state.reader, app.state.recorder, app.state.store = SqlReader(engine), writer, store
     app.state.searcher = open_searcher(engine, settings.store, index=True)
+    app.state.raw = raw
     app.state.events = events.Events(FeedChanges(Feed(engine)))
 
     def close() -> None:
         writer.close()
+        raw.close()
         app.state.searcher.close()
         engine.dispose()
         store.close()

@@ -115,7 +115,7 @@ class Client:
         return self._json("GET", "/lineage", params={"of": of, **options, "format": "json"})
 
     def graph(self, of: str | None, format: str = "svg", **options: Any) -> bytes:
-        """The same graph drawn or written: svg, png, dot, mermaid, json."""
+        """The same graph drawn or written: svg, png, dot, json, or one of `formats`."""
         params = {"of": of, **options, "format": format}
         return self._bytes("GET", f"/api/v1/lineage{_query(params)}")
 
@@ -160,9 +160,17 @@ class Client:
         """Build the search index again: `{"behind": nodes to go}`; `stats` shows how far."""
         return self._json("POST", "/reindex")
 
-    def export(self) -> Iterator[bytes]:
-        """Every record as NDJSON, in chunks of bytes; replaying it elsewhere copies the store."""
-        with self._answer("GET", "/api/v1/export") as response:
+    def formats(self) -> list[Answer]:
+        """What a graph or the whole store can be written as, and what can be imported."""
+        items: list[Answer] = self._json("GET", "/formats")["items"]
+        return items
+
+    def export(self, format: str = "ndjson") -> Iterator[bytes]:
+        """Everything, in chunks of bytes: NDJSON, or one of `formats` that holds a store.
+
+        Recording the NDJSON elsewhere copies the store.
+        """
+        with self._answer("GET", f"/api/v1/export{_query({'format': format})}") as response:
             yield from response.iter_bytes()
 
     def health(self) -> bool:

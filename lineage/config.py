@@ -89,6 +89,9 @@ class Settings:
     max_body: int = _setting(4 * 2**20, "The most bytes of one action.", _size)
     max_batch_body: int = _setting(32 * 2**20, "The most bytes of one batch.", _size)
     max_nodes: int = _setting(20_000, "The most nodes of one graph.", _count)
+    openlineage_size: int = _setting(
+        2**30, "The most bytes of OpenLineage events kept for replay, compressed.", _size
+    )
     request_timeout: float = _setting(30.0, "Seconds until a request is given up.", _seconds)
     draw_timeout: float = _setting(10.0, "Seconds Graphviz may take for one drawing.", _seconds)
     log_level: str = _setting("info", "debug, info, warning or error.", _level)

@@ -19,6 +19,8 @@ from lineage.model import iso
 # one, and a large answer makes 25,000.
 Direction = Literal["upstream", "downstream", "both"]
 EdgeKind = Literal["recorded", "inferred", "same content"]
+OWN = "run:"
+"""Begins a version that stands for whatever an act wrote, until it names the true one."""
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -168,15 +170,39 @@ def build(
     inferred: Iterable[Edge] = (),
     truncated: bool = False,
 ) -> Graph:
-    """A graph of these nodes and every edge that has both ends among them."""
+    """A graph of these nodes and every edge that has both ends among them. What an act wrote
+    is drawn at the version it named, not also as its `OWN`."""
+    of = tuple(of)
     nodes: dict[str, Node] = {}
     edges: list[Edge] = []
-    for artifact in sorted(artifacts, key=lambda a: a.id):
-        nodes[artifact.id] = artifact_node(artifact)
     states = sorted(actions, key=lambda a: a.key)
+    known = sorted(artifacts, key=lambda a: a.id)
+    outdone = _outdone(states, known) - set(of)
+    for artifact in known:
+        if artifact.id not in outdone:
+            nodes[artifact.id] = artifact_node(artifact)
     for state in states:
         nodes[state.id] = action_node(state)
     for state in states:
         edges += (e for e in edges_of(state) if e.source in nodes and e.target in nodes)
     edges += (e for e in inferred if e.source in nodes and e.target in nodes)
-    return Graph(tuple(of), direction, depth, nodes, edges, truncated)
+    return Graph(of, direction, depth, nodes, edges, truncated)
+
+
+def is_own(version: str | None) -> bool:
+    return version is not None and version.startswith(OWN)
+
+
+def _outdone(states: Iterable[ActionState], artifacts: Iterable[ArtifactState]) -> set[str]:
+    """Own versions of acts that name another version of the same thing."""
+    artifacts = list(artifacts)
+    own = {a.id: a.uri for a in artifacts if is_own(a.version)}
+    if not own:
+        return set()
+    uris = {a.id: a.uri for a in artifacts if a.id not in own}
+    out: set[str] = set()
+    for state in states:
+        written = [edge.artifact for edge in state.edges if edge.side == "out"]
+        named = {uris[id_] for id_ in written if id_ in uris}
+        out.update(id_ for id_ in written if own.get(id_) in named)
+    return out

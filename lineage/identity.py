@@ -44,6 +44,12 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 _HEX = re.compile(r"[0-9a-f]+\Z")
 _COMMIT = re.compile(r"[0-9A-Fa-f]{7,64}\Z")
 
+NODE = "mlmd://"
+"""How the nodes of other tools are named: kind and number in their store."""
+_NODE = re.compile(NODE + r"(execution|artifact)/([1-9]\d{0,16})\Z")
+_NODES = "0" * 16
+_NODE_ID = re.compile(r"0{16}[ae][0-9a-f]{15}\Z")
+
 
 class Identity(NamedTuple):
     """A canonical mention. `id` = hash(uri, version): the artifact's id everywhere."""
@@ -54,8 +60,31 @@ class Identity(NamedTuple):
 
 
 def action_id(key: str) -> str:
-    """The id of the action with this key: 32 hex digits, the same in every store."""
+    """The id of the action with this key: 32 hex digits, the same in every store.
+
+    `mlmd://execution/42` is no key of a recorder but names a node (see `node_id`).
+    """
+    if key.startswith(NODE) and (node := _NODE.match(key)) and node[1] == "execution":
+        return node_id("execution", int(node[2]))
     return _hash("action", key)
+
+
+def node_id(kind: str, number: int) -> str:
+    """The id of a node another tool wrote ("execution" | "artifact"), which has no key: its
+    number in that one store, led by zeros that no hash begins with."""
+    return f"{_NODES}{kind[0]}{number:015x}"
+
+
+def node_number(kind: str, id: str) -> int | None:
+    """The number `node_id` was made from."""
+    head = _NODES + kind[0]
+    return int(id[len(head) :], 16) if id.startswith(head) and _NODE_ID.match(id) else None
+
+
+def node_named(kind: str, name: str) -> int | None:
+    """The number in `mlmd://execution/42` or `mlmd://artifact/42`."""
+    node = _NODE.match(name) if name.startswith(NODE) else None
+    return int(node[2]) if node and node[1] == kind else None
 
 
 def artifact_id(uri: str, version: str | None) -> str:

@@ -15,6 +15,7 @@ from lineage.errors import RenderError
 from lineage.graph import ActionNode, ArtifactNode, Edge, Graph
 from ui import svg
 from ui.dot import dot
+from ui.fold import fold
 from ui.layout import ASKED_HUB, HUB, lay
 
 NOW = 1_600_000_000_000_000
@@ -85,7 +86,7 @@ def test_node_ids_are_synthetic(name: str, id_: str) -> None:
 
 def test_the_page_svg_has_no_style_and_no_script() -> None:
     """What a page embeds satisfies a content security policy without inline anything."""
-    picture = str(svg.inline(small("x"), frozenset(), NOW).svg)
+    picture = str(svg.inline(fold(small("x")), frozenset(), NOW).svg)
     assert "<style" not in picture
     assert "style=" not in picture
     assert "<script" not in picture

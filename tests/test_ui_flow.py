@@ -152,6 +152,7 @@ def test_names_cannot_speak_html(server: Server) -> None:
     )
     found = page(server, "/flow", namespace="evil-flow" + EVIL)
     assert "alert(1)" in found.text
+    assert "\u202e" not in found.text  # it would turn the words beside it
     assert "49" not in found.text.partition("Who feeds whom")[0]
 
 

@@ -5,12 +5,14 @@ A handful of batched reads for all rows together, whatever their number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
 from lineage.merge import ActionState, ArtifactState
 from lineage.queries.live import Claim, Slot
+from lineage.queries.reasons import Reason
+from lineage.queries.stale import staleness
 from lineage.queries.timeline import Period, timelines
 from lineage.store.ports import Reader
 from ui import kinds, links, names, words
@@ -19,8 +21,9 @@ from ui.timeline import MOST, Timeline, timeline
 ORDER = {"disagree": 0, "unknown origin": 1, "agree": 2}
 WORDS = {"disagree": "claims disagree", "unknown origin": "unknown origin", "agree": "agree"}
 SHAPES = {"disagree": "bad", "unknown origin": "warn", "agree": "ok"}
-BODIES = 100
-"""Rows that open in place; those after them link to their lineage instead."""
+ROWS = 50
+"""Slots on a page: each is judged and opens in place."""
+SORTS = ("problems", "name", "newest")
 _HOLDS = {"committed": "the tree holds", "observed": "the cluster runs"}
 
 
@@ -69,30 +72,57 @@ class Row:
     steps: tuple[Step, ...]
     previous: Period | None
     changes: tuple[Change, ...]
+    behind: tuple[Reason, ...]
+    """What is newer than what is live, and why that matters."""
+
+    def newer(self, kind: str) -> Reason | None:
+        return next((reason for reason in self.behind if reason.kind == kind), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
     rows: tuple[Row, ...]
     summary: str
+    page: int
+    pages: int
 
 
-def board(reader: Reader, slots: Iterable[Slot], now: int) -> Board:
-    """Rows for these slots, worst first."""
-    found = sorted(slots, key=lambda s: (ORDER[s.status], s.namespace, s.name, s.uri))
-    lines = timelines(reader, sorted({slot.uri for slot in found}), MOST)
+def board(
+    reader: Reader, slots: Iterable[Slot], now: int, sort: str = "problems", page: int = 1
+) -> Board:
+    """The rows of one page of these slots, and a summary of all of them."""
+    found = sorted(slots, key=_order(sort))
+    pages = max(1, -(-len(found) // ROWS))
+    page = min(page, pages)
+    shown = found[ROWS * (page - 1) : ROWS * page]
+    lines = timelines(reader, sorted({slot.uri for slot in shown}), MOST)
     past = {uri: line.periods for uri, line in lines.items()}
-    facts = _Facts(reader, found, past)
-    rows = tuple(
-        _row(slot, past[slot.uri], facts, now, open_=n < BODIES) for n, slot in enumerate(found)
-    )
+    facts = _Facts(reader, shown, past)
+    behind = {one.slot: one.reasons for one in staleness(reader, shown, now)}
+    rows = [_row(slot, past[slot.uri], facts, now, behind.get(slot.uri, ())) for slot in shown]
+    if sort == "problems":
+        rows.sort(key=lambda row: (ORDER[row.slot.status], not row.behind))
+    return Board(tuple(rows), _summary(found, rows), page, pages)
+
+
+def _order(sort: str) -> Callable[[Slot], tuple[object, ...]]:
+    if sort == "newest":
+        return lambda s: (-s.since, s.uri)
+    first = ORDER if sort == "problems" else dict.fromkeys(ORDER, 0)
+    return lambda s: (first[s.status], s.namespace, s.name, s.uri)
+
+
+def _summary(found: Sequence[Slot], rows: Sequence[Row]) -> str:
     says = [words.count(len(found), "slot")]
     disagree = sum(s.status == "disagree" for s in found)
     unknown = sum(s.status == "unknown origin" for s in found)
     says += [f"{disagree} disagree{'s' if disagree == 1 else ''}"] if disagree else []
     says += [f"{unknown} of unknown origin"] if unknown else []
     says += ["all agree"] if found and not disagree and not unknown else []
-    return Board(rows, " · ".join(says))
+    if behind := sum(bool(row.behind) for row in rows):
+        of = f" of the {len(rows)} shown" if len(rows) < len(found) else ""
+        says.append(f"{behind}{of} {'is' if behind == 1 else 'are'} behind")
+    return " · ".join(says)
 
 
 class _Facts:
@@ -136,13 +166,18 @@ def _previous(periods: Sequence[Period]) -> Period | None:
     return next((p for p in reversed(periods) if p.until is not None), None)
 
 
-def _row(slot: Slot, past: Sequence[Period], facts: _Facts, now: int, open_: bool) -> Row:
+def _row(
+    slot: Slot, past: Sequence[Period], facts: _Facts, now: int, behind: tuple[Reason, ...]
+) -> Row:
     trained = max(slot.trained_by, key=lambda a: a.started, default=None)
     claim = slot.claims[0] if slot.claims and not slot.claims[0].agrees else None
     previous = _previous(past)
-    code = slot.code or tuple(facts.nodes(slot.action, "in", "code"))
+    # What the model was made by says more than what put it there.
+    code = tuple(facts.nodes(trained, "in", "code", "notebook")) or slot.code
+    code = code or tuple(facts.nodes(slot.action, "in", "code"))
+    late = bool(behind) and slot.status == "agree"
     return Row(
-        slot, _word(slot), SHAPES[slot.status], trained,
+        slot, _word(slot), "behind" if late else SHAPES[slot.status], trained,
         data=tuple(facts.nodes(trained, "in", "dataset")),
         code=code[0] if code else None,
         marks=_marks(slot, facts),
@@ -150,9 +185,10 @@ def _row(slot: Slot, past: Sequence[Period], facts: _Facts, now: int, open_: boo
         claim=claim,
         claimant=_claimant(claim, facts) if claim else "",
         holds=_HOLDS.get(slot.evidence, "the record says"),
-        steps=tuple(_steps(slot, trained, facts)) if open_ else (),
+        steps=tuple(_steps(slot, trained, facts)),
         previous=previous,
-        changes=tuple(_changes(slot, previous, facts)) if open_ and previous else (),
+        changes=tuple(_changes(slot, previous, facts)) if previous else (),
+        behind=behind,
     )  # fmt: skip
 
 
@@ -165,8 +201,7 @@ def _marks(slot: Slot, facts: _Facts) -> tuple[Mark, ...]:
     said = {slot.evidence}
     for writer in facts.writers.get(slot.deployment.id, ()):
         said |= {e.evidence for e in writer.edges if e.artifact == slot.deployment.id}
-    claims = slot.claims[:1]
-    said |= {"claimed"} if claims else set()
+    said |= {one.evidence for one in slot.agreement}
     differing = {one.evidence for one in slot.agreement if not one.agrees}
     marks = []
     for word, yes, no in (

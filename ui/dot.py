@@ -46,15 +46,18 @@ def skeleton(layout: Layout) -> str:
     lines += [
         f"{a.source} -> {a.target} [dir=none, tailport=e, headport=w];" for a in layout.arrows
     ]
-    lines += [f"{{rank=same; {a}; {b};}}" for a, b in layout.beside]
+    lines += [f"{{rank=same; {a} -> {b} [style=invis];}}" for a, b in layout.beside]
     return "\n".join(lines) + "}\n"
 
 
 def _spacing(layout: Layout) -> str:
     fast = _FAST if len(layout.boxes) > MANY else ""
-    sides = [*(("out", a.source) for a in layout.arrows), *(("in", a.target) for a in layout.arrows)]
+    sides = [
+        *(("out", a.source) for a in layout.arrows),
+        *(("in", a.target) for a in layout.arrows),
+    ]
     fan = max(Counter(sides).values(), default=0)
-    ranks = round(min(0.36 + 0.04 * fan, 0.9), 2)  # wide fans need room to bend
+    ranks = round(min(0.42 + 0.04 * fan, 0.9), 2)  # wide fans need room to bend
     return f"{fast}rankdir=LR, nodesep=0.22, ranksep={ranks}"
 
 

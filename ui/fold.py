@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2s
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple
 
 from lineage.graph import ActionNode, Edge, Graph
@@ -30,6 +30,8 @@ ENDS = 8
 """Of what an action read or wrote, of one type."""
 OPENED = 24
 """So many more of a stack are shown each time it is opened."""
+_LATER = 40.0
+"""How far versions that were opened are: what hangs on the newest ones stays where it is."""
 _FIRST = {"Dataset": 0, "Model": 1, "Code": 2, "Deployment": 2, "Config": 3, "Metrics": 4}
 
 
@@ -118,14 +120,17 @@ class _View:
         self._to_live = self._reaching(live)
         asked = sorted((id_ for id_ in graph.of if id_ in graph.nodes), key=self._rank)
         self._family = self._rest_of(asked)
+        self._more = frozenset(asked[VERSIONS:] if self._family.group else ()) - {*self._family.ids}
         self._starts = self._seeds([id_ for id_ in asked if id_ not in self._family.ids])
 
     def shown(self) -> set[str]:
         """The nearest first, by a distance that grows with every sibling passed over."""
-        queue: list[tuple[float, str, Side | None]] = [(0.0, id_, None) for id_ in self._starts]
-        queue = queue[: self._most]
+        queue: list[tuple[float, str, Side | None]] = [
+            (_LATER * (id_ in self._more), id_, None) for id_ in self._starts[: self._most]
+        ]
+        heapify(queue)
         shown: set[str] = set()
-        must: set[str] = set()
+        must = set(self._more)
         best: dict[str, float] = {}
         while queue:
             cost, id_, way = heappop(queue)

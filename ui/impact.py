@@ -12,7 +12,6 @@ from fastapi.responses import HTMLResponse, Response
 from lineage.errors import BadRequest, LineageError, NotFound
 from lineage.graph import ActionNode, ArtifactNode, Node
 from lineage.queries.impact import Impact, Served, impact
-from lineage.queries.live import _place as place
 from ui import kinds, names, words
 from ui.asked import Asked, asked
 
@@ -102,7 +101,7 @@ def _called(node: Node) -> str:
 
 
 def _slot(served: Served, found: Impact, now: int) -> Slot:
-    _, namespace, kind, name = place(served.uri)
+    _, *where, name = ["", *served.uri.partition("://")[2].split("/")]
     hops = tuple(
         Hop(
             found.graph.nodes[step.node],
@@ -112,8 +111,8 @@ def _slot(served: Served, found: Impact, now: int) -> Slot:
         for step in served.path
     )
     shape = "warn" if served.claimed else "ok" if served.serving else "off"
-    where = " · ".join(words.clean(part) for part in (namespace, kind) if part)
-    return Slot(served, words.clean(name), where, shape, _says(served, now), hops)
+    said = " · ".join(words.clean(part) for part in where[1:] if part)
+    return Slot(served, words.clean(name), said, shape, _says(served, now), hops)
 
 
 def _says(served: Served, now: int) -> str:

@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from lineage.graph import ActionNode, ArtifactNode, Edge, Graph, Node
 from ui import kinds, links, names, words
@@ -85,7 +86,7 @@ class Layout:
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     beside: tuple[tuple[str, str], ...] = ()
-    """Boxes that stand in one column, with nothing between them."""
+    """Boxes that stand in one column, the first above the second."""
 
 
 def lay(
@@ -107,23 +108,46 @@ def lay(
     }
     arrows: list[Arrow] = []
     extra: list[Box] = []
-    beside: list[tuple[str, str]] = []
     for edge in edges:
         ends = {id_: boxes[id_].id for id_ in _pair(edge) if id_ in boxes}
         if hub := twins.get(_pair(edge)):
             extra.append(_twin(f"t{len(extra)}", graph.nodes[hub], hub in live))
             ends[hub] = extra[-1].id
         arrows.append(Arrow(ends[edge.source], ends[edge.target], _style(edge), _says(graph, edge)))
+    column = [boxes[id_].id for id_ in _versions(graph, edges) if id_ in boxes]
     for stack in stacks:
         if stack.group.anchor in boxes:
             extra.append(_stack(f"s{len(extra)}", stack, now, opens))
             if stack.group.side == "family":
-                beside.append((boxes[stack.group.anchor].id, extra[-1].id))
+                column = [*(column or [boxes[stack.group.anchor].id]), extra[-1].id]
                 continue
             ends_ = (boxes[stack.group.anchor].id, extra[-1].id)
             source, target = ends_ if stack.group.side == "out" else ends_[::-1]
             arrows.append(Arrow(source, target, "folded", f"{extra[-1].title}, folded"))
-    return Layout((*boxes.values(), *extra), tuple(arrows), tuple(beside))
+    return Layout((*boxes.values(), *extra), tuple(arrows), tuple(pairwise(column)))
+
+
+def _versions(graph: Graph, edges: list[Edge]) -> list[str]:
+    """The versions of one thing that were asked about, the newest first; none where one of
+    them was made from another, as they cannot stand in one column then."""
+    asked = [id_ for id_ in graph.of if id_ in graph.nodes]
+    uris = {n.uri if isinstance(n := graph.nodes[id_], ArtifactNode) else id_ for id_ in asked}
+    if len(uris) != 1:
+        return []
+    after: dict[str, list[str]] = defaultdict(list)
+    written = dict.fromkeys(asked, 0)
+    for edge in edges:
+        after[edge.source].append(edge.target)
+        maker = graph.nodes[edge.source]
+        if edge.target in written and isinstance(maker, ActionNode):
+            written[edge.target] = max(written[edge.target], maker.started)
+    reached: set[str] = set()
+    queue = [other for id_ in asked for other in after[id_]]
+    while queue:
+        if (here := queue.pop()) not in reached:
+            reached.add(here)
+            queue += after[here]
+    return [] if reached & set(asked) else sorted(asked, key=lambda id_: (-written[id_], id_))
 
 
 def fit(text: str, width: float, size: float) -> str:

@@ -11,7 +11,7 @@ from lineage.queries.asof import AsOf
 from lineage.queries.live import live
 from lineage.store.ports import Reader
 from ui import action, activity, artifact, diff, flow, graphs, impact, links, params, search
-from ui.board import board
+from ui.board import SORTS, board
 from ui.templating import render
 
 
@@ -29,7 +29,13 @@ for _page in (graphs, flow, activity, search, artifact, action, diff, impact):
 
 
 @router.get("/")
-def live_page(request: Request, as_of: str = "", namespace: str = "") -> Response:
+def live_page(
+    request: Request,
+    as_of: str = "",
+    namespace: str = "",
+    sort: str = "problems",
+    page: str = "",
+) -> Response:
     """What is live, now or at a moment of the past."""
     reader, now = _reader(request), _now()
     moment = params.moment(as_of)
@@ -41,7 +47,15 @@ def live_page(request: Request, as_of: str = "", namespace: str = "") -> Respons
         request,
         moment or now,
         section="Live",
-        board=board(past, slots, moment or now),
+        board=board(
+            past,
+            slots,
+            moment or now,
+            params.choice(sort, "sort", SORTS),
+            params.number(page, "page", 1, 10_000) or 1,
+        ),
+        sort=sort,
+        sorts=SORTS,
         as_of=moment,
         as_of_text=as_of,
         namespace=namespace,

@@ -81,10 +81,15 @@ def duration(micros: int) -> str:
     if micros < 2 * MINUTE:
         return f"{micros // SECOND} s"
     if micros < HOUR:
-        return f"{micros // MINUTE} min {micros % MINUTE // SECOND} s"
+        return _two(micros, MINUTE, "min", SECOND, "s")
     if micros < 2 * DAY:
-        return f"{micros // HOUR} h {micros % HOUR // MINUTE} min"
-    return f"{micros // DAY} d {micros % DAY // HOUR} h"
+        return _two(micros, HOUR, "h", MINUTE, "min")
+    return _two(micros, DAY, "d", HOUR, "h")
+
+
+def _two(micros: int, large: int, word: str, small: int, rest: str) -> str:
+    left = micros % large // small
+    return f"{micros // large} {word}" + (f" {left} {rest}" if left else "")
 
 
 def day(micros: int) -> str:

@@ -48,9 +48,8 @@ def whole_store(request: Request, name: str, reader: Reader) -> tuple[Format, It
     Raises:
         BadRequest: there is no such format, or it cannot hold a whole store.
     """
-    known = _known(request)
-    form = find(name, [one for one in known.values() if one.each or one.name == "ndjson"])
-    return form, export(reader) if form.each is None else _stream(form, reader)
+    form = find(name, [one for one in _known(request).values() if one.each])
+    return form, export(reader) if form.name == "ndjson" else _stream(form, reader)
 
 
 def _stream(form: Format, reader: Reader) -> Iterator[bytes]:

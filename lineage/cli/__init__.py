@@ -15,14 +15,17 @@ import typer
 import lineage
 from lineage.cli.controller import controller
 from lineage.cli.diff import diff
+from lineage.cli.export import export
 from lineage.cli.flow import flow
+from lineage.cli.formats import formats
 from lineage.cli.history import history
 from lineage.cli.impact import impact
+from lineage.cli.imports import import_
 from lineage.cli.lambda_check import lambda_check
 from lineage.cli.observe import observe
 from lineage.cli.outbox import outbox
-from lineage.cli.read import export, graph, live, show
-from lineage.cli.record import import_, record
+from lineage.cli.read import graph, live, show
+from lineage.cli.record import record
 from lineage.cli.search import reindex, search, stats
 from lineage.cli.serve import serve
 from lineage.cli.stale import stale
@@ -41,7 +44,6 @@ app = typer.Typer(
 )
 for name, command in (
     ("serve", serve),
-    ("import", import_),
     ("show", show),
     ("graph", graph),
     ("live", live),
@@ -55,11 +57,13 @@ for name, command in (
     ("stats", stats),
     ("reindex", reindex),
     ("export", export),
+    ("formats", formats),
     ("controller", controller),
 ):
     app.command(name)(command)
 app.add_typer(observe)
 app.add_typer(record, name="record")
+app.add_typer(import_, name="import")
 app.add_typer(outbox, name="outbox")
 
 

@@ -1,22 +1,19 @@
-"""`lineage show`, `graph`, `live` and `export`: questions, answered for people and programs."""
+"""`lineage show`, `graph` and `live`: questions, answered for people and programs."""
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lineage.cli.files import of_output, save
 from lineage.cli.target import Json, Target, console, moment, print_json
-from lineage.errors import LineageError
 
 if TYPE_CHECKING:
     from lineage.client import Client
 
-FORMATS = {".svg": "svg", ".png": "png", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid",
-           ".json": "json"}  # fmt: skip
 WAY = 8  # steps from a deployment back to a training; a longer way is shown in part
 Reference = Annotated[
     str, typer.Argument(help="An action's key or id, an artifact's id, URI or URI@version.")
@@ -103,7 +100,7 @@ def graph(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A file: .svg, .png, .dot, .mmd or .json."),
+        typer.Option("-o", "--output", help="A file: .svg, .png, .dot…; see `lineage formats`."),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Where to look.")] = Direction.both,
     depth: Annotated[
@@ -124,21 +121,13 @@ def graph(
         raise typer.BadParameter("name something to draw, or select it with --select.")
     kind = "json" if as_json else "mermaid"
     if output is not None:
-        if output.suffix.lower() not in FORMATS:
-            raise typer.BadParameter(f"'{output.name}' must end in one of {', '.join(FORMATS)}.")
-        kind = FORMATS[output.suffix.lower()]
+        kind = of_output(output).name
     with target.client() as client:
         then = None if as_of is None else moment(as_of)
         drawn = client.graph(
             ref, kind, select=select, direction=direction.value, depth=depth, as_of=then
         )
-    if output is None:
-        sys.stdout.buffer.write(drawn.rstrip(b"\n") + b"\n")
-        return
-    try:
-        output.write_bytes(drawn)
-    except OSError as error:
-        raise LineageError(f"cannot write {output}: {error.strerror}") from error
+    save(output, [drawn if output else drawn.rstrip(b"\n") + b"\n"])
 
 
 def live(
@@ -167,31 +156,3 @@ def live(
     out.print(trees.table(answer["slots"]))
     for warning in trees.disagreements(answer["slots"]):
         out.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-
-
-def export(
-    ctx: typer.Context,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A file; standard output when left out.")
-    ] = None,
-) -> None:
-    """Write every record as NDJSON; `lineage import` reads it back, here or elsewhere.
-
-    Example: `lineage export -o history.ndjson`, `lineage export | gzip > history.ndjson.gz`
-    """
-    target: Target = ctx.obj
-    with target.client() as client:
-        if output is None:
-            for chunk in client.export():
-                sys.stdout.buffer.write(chunk)
-            return
-        # A name of its own until it is whole, so that a broken export never looks like one.
-        part = output.with_name(output.name + ".part")
-        try:
-            with part.open("wb") as file:
-                file.writelines(client.export())
-            part.replace(output)
-        except OSError as error:
-            raise LineageError(f"cannot write {output}: {error.strerror}") from error
-        finally:
-            part.unlink(missing_ok=True)

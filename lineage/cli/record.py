@@ -1,38 +1,26 @@
-"""`lineage record` and `lineage import`: reports from files into a store."""
+"""`lineage record`: small reports from files into a store, and the run of a notebook."""
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
-from typer.core import TyperGroup
 
+from lineage.cli.groups import FilesFirst
 from lineage.cli.target import Json, Target, clean, console, print_json
 from lineage.errors import BadRequest, LineageError
 
 if TYPE_CHECKING:
-    from lineage.cli.batches import Batch, Tally
+    from lineage.cli.batches import Tally
 
 SHOWN_FAILURES = 20
 
 
-class _FilesFirst(TyperGroup):
-    """`lineage record FILE` records a file of records; only what is no file needs a word."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or not (args[0] in self.commands or args[0] in ctx.help_option_names):
-            args = ["file", *args]
-        return super().parse_args(ctx, args)
-
-
 record = typer.Typer(
-    cls=_FilesFirst,
+    cls=FilesFirst.of("file"),
     help="Record actions from a file, or the run of a notebook. FILE alone is `file FILE`.",
 )
 
@@ -50,7 +38,7 @@ def record_file(
     from lineage.cli.batches import batches, send
 
     target: Target = ctx.obj
-    text = sys.stdin.buffer.read() if file == "-" else _read(Path(file))
+    text = sys.stdin.buffer.read() if file == "-" else read_file(Path(file))
     actions = _documents(text)
     with target.client(read_only=False) as client:
         if len(actions) == 1 and isinstance(actions[0], dict):
@@ -61,7 +49,7 @@ def record_file(
                 typer.echo(f"{answer['outcome']} {clean(answer['key'])} ({answer['id']})")
             return
         lines = (json.dumps(action).encode() for action in actions)
-        _conclude(send(client, batches(file, lines)), as_json)
+        conclude(send(client, batches(file, lines)), as_json)
 
 
 @record.command("notebook")
@@ -106,80 +94,15 @@ def record_notebook(
             typer.echo(clean(action.error))
 
 
-def import_(
-    ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="NDJSON files, also gzipped (.gz).")],
-    as_json: Json = False,
-) -> None:
-    """Record large files, one action a line: what `lineage export` writes.
-
-    Interrupted? Run it again: what is recorded already is recognised and stays as it is.
-
-    Example: `lineage import history.ndjson.gz more.ndjson`
-    """
-    from lineage.cli.batches import send
-
-    target: Target = ctx.obj
-    with target.client(read_only=False) as client, _progress(files) as progress:
-        tally = send(client, progress)
-    _conclude(tally, as_json)
-
-
-@contextmanager
-def _progress(files: list[Path]) -> Iterator[Iterator[Batch]]:
-    """The files in batches, and a bar that counts the bytes read of them."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from lineage.cli.batches import batches
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    out = console(stderr=True)
-    with ExitStack() as stack:
-        opened = [(path, stack.enter_context(_open(path))) for path in files]
-        bar = stack.enter_context(
-            Progress(*columns, console=out, disable=not out.is_terminal, transient=True)
-        )
-        task = bar.add_task("Recording", total=sum(path.stat().st_size for path in files))
-
-        def pieces() -> Iterator[Batch]:
-            before = 0
-            for path, raw in opened:
-                lines = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-                for batch in batches(str(path), _lines(path, lines)):
-                    bar.update(task, completed=before + raw.tell())
-                    yield batch
-                before += path.stat().st_size
-
-        yield pieces()
-
-
-def _lines(path: Path, lines: Any) -> Iterator[bytes]:
-    try:
-        yield from lines
-    except (OSError, EOFError) as error:
-        raise LineageError(f"{path} cannot be read to its end: {error}") from error
-
-
-def _open(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
         raise LineageError(f"{path}: {error.strerror}; give a file that can be read") from error
 
 
-def _read(path: Path) -> bytes:
-    with _open(path) as file:
+def read_file(path: Path) -> bytes:
+    with open_file(path) as file:
         return file.read()
 
 
@@ -199,7 +122,7 @@ def _document(number: int, line: bytes) -> Any:
         raise BadRequest(f"line {number} is not JSON ({error}); nothing was recorded") from error
 
 
-def _conclude(tally: Tally, as_json: bool) -> None:
+def conclude(tally: Tally, as_json: bool) -> None:
     """The counts, the failures with their lines, and exit code 1 if there were any."""
     if as_json:
         print_json(tally.json())

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from lineage.errors import RenderError
-from lineage.formats import REGISTRY, Detail, Format
+from lineage.formats import Detail, Format
 
 if TYPE_CHECKING:
     from lineage.graph import Graph
@@ -28,6 +28,8 @@ _PICTURES: tuple[tuple[Picture, str, tuple[str, ...], str], ...] = (
 
 def every(draw: Draw | None = None) -> Mapping[str, Format]:
     """All formats by name: those of the registry, JSON and the pictures."""
+    from lineage.formats import REGISTRY  # made by listing this module among others
+
     pictures: dict[str, Format] = {
         name: Format(
             name, media, suffixes, says, graph=partial(_drawn, draw or _nobody, name), plain=True

@@ -8,7 +8,7 @@ artifact last.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lineage.errors import InvalidRecord
@@ -16,6 +16,7 @@ from lineage.formats import Detail, Format
 
 if TYPE_CHECKING:
     from lineage.graph import Graph
+    from lineage.merge import ActionState, ArtifactState
 
 
 def graph(graph: Graph, detail: Detail) -> bytes:
@@ -35,6 +36,15 @@ def graph(graph: Graph, detail: Detail) -> bytes:
         mine = {id_ for id_ in known if owner[id_][1] == state.key}
         lines += [orjson.dumps(one) for one in records(state, detail.artifacts, mine)]
     return b"".join(line + b"\n" for line in lines)
+
+
+def each(state: ActionState, artifacts: Mapping[str, ArtifactState]) -> bytes:
+    import orjson
+
+    from lineage.records import records
+
+    known = {edge.artifact for edge in state.edges if edge.artifact in artifacts}
+    return b"".join(orjson.dumps(one) + b"\n" for one in records(state, artifacts, known))
 
 
 def read(text: bytes) -> Iterator[dict[str, Any]]:
@@ -58,5 +68,6 @@ FORMAT = Format(
     suffixes=(".ndjson", ".jsonl"),
     says="records, one a line: a whole store, or the actions of a graph",
     graph=graph,
+    each=each,
     read=read,
 )

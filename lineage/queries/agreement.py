@@ -1,7 +1,8 @@
 """Whether what is claimed, committed and observed agree: of each what it says, since when, by whom. Pure.
 
 A git tree and a cluster say something all the time, so they are held against what is live
-whatever their age. A claim is said once: it counts if what is live was not there before it.
+whatever their age. A claim is said once: one that agrees always counts, one that does not
+only if what is live was not there before it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def agreement(place: Present) -> tuple[Agreement, ...]:
     found = [_entry(kind, place.kinds[kind], place.live) for kind in KINDS if kind in place.kinds]
     solid = [one for one in found if one.evidence != "claimed"]
     said_first = min((one.since for one in solid if one.agrees), default=0)
-    return tuple(one for one in found if one in solid or one.since >= said_first)
+    return tuple(one for one in found if one in solid or one.agrees or one.since >= said_first)
 
 
 def agreeing(models: Iterable[ArtifactState], live: Said) -> bool:

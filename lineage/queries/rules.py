@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from lineage.graph import Edge
+from lineage.graph import Edge, is_own
 from lineage.identity import artifact_id, is_digest
 from lineage.merge import ActionState, ArtifactState
 from lineage.store.ports import Reader
@@ -133,17 +133,19 @@ def _inputs(
 
 
 def _productions(reader: Reader, uris: Collection[str]) -> Productions:
-    versions = {
-        artifact.id: artifact.uri
-        for family in reader.families(sorted(uris), several=True).values()
-        for artifact in family
-        if artifact.version is not None
-    }
+    families = reader.families(sorted(uris), several=True).values()
+    known = [artifact for family in families for artifact in family if artifact.version is not None]
+    versions = {artifact.id: artifact.uri for artifact in known}
+    own = {artifact.id for artifact in known if is_own(artifact.version)}
+    made = list(_producers(reader, versions))
+    told = {(versions[id_], by.id) for id_, by in made if id_ not in own} if own else set()
     out: Productions = defaultdict(list)
-    for artifact, producer in _producers(reader, versions):
+    for artifact, producer in made:
+        if artifact in own and (versions[artifact], producer.id) in told:
+            continue
         moment = producer.started if producer.ended is None else producer.ended
-        made = Production(moment, artifact, producer.id, producer.started)
-        out[versions[artifact]].append(made)
+        one = Production(moment, artifact, producer.id, producer.started)
+        out[versions[artifact]].append(one)
     return out
 
 

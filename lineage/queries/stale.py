@@ -73,8 +73,16 @@ def stale(
         BadRequest: the cursor is none.
     """
     found = page(reader, namespace, cursor, limit)
+    out = staleness(reader, found.items, now, limits)
+    return Page(out, found.cursor), any(one.truncated for one in out)
+
+
+def staleness(
+    reader: Reader, live: Sequence[Slot], now: int, limits: Limits | None = None
+) -> list[Staleness]:
+    """The same of these slots."""
     slots: dict[str, list[Slot]] = {}
-    for entry in found.items:
+    for entry in live:
         slots.setdefault(entry.uri, []).append(entry)
     used = _models(reader, slots)
     everything = [made for some in used.values() for made in some]
@@ -95,7 +103,7 @@ def stale(
         cut = not whole or behind.truncated
         out.append(_slot(uri, entries, present[uri], reasons, cut))
     out.sort(key=lambda s: (_ORDER.index(s.status), s.since or 0, s.slot))
-    return Page(out, found.cursor), any(one.truncated for one in out)
+    return out
 
 
 def later_trainings(reader: Reader, used: Sequence[Made]) -> tuple[list[Made], bool]:

@@ -29,6 +29,7 @@ from lineage.formats.openlineage.wire import (
     SourceCodeLocation,
     Tags,
 )
+from lineage.graph import OWN
 from lineage.identity import identify
 from lineage.merge import GENERIC, GENERIC_ACT
 from lineage.model import MAX_VALUE, Action, Code, Controller, Reference, iso, microseconds
@@ -56,7 +57,7 @@ def actions(event: Event) -> list[Action]:
         place = ".".join(str(part) for part in first["loc"])
         message = f"cannot be recorded: {first['msg'].removeprefix('Value error, ')}"
         raise InvalidRecord(f"{place}: {message}", [{"at": place, "message": message}]) from error
-    return [made, *_weaker(event, made)]
+    return [made, *_untyped(event, made)]
 
 
 def _run(event: RunEvent) -> Action:
@@ -74,10 +75,11 @@ def _run(event: RunEvent) -> Action:
         "parent": key_of(facets.parent.run.run_id) if facets.parent else None,
         "error": shortened(facets.error_message.message) if facets.error_message else None,
         "inputs": tuple(_reference(d, None) for d in event.inputs),
-        "outputs": tuple(_reference(d, f"run:{run.run_id}") for d in event.outputs),
+        "outputs": tuple(_reference(d, OWN + run.run_id) for d in event.outputs),
         "reported_at": time,
     }
     if own is not None:
+        said["parent"] = own.parent or said["parent"]
         return own.model_copy(update={n: v for n, v in said.items() if v is not None})
     params = {**_job_params(job), **_run_params(run)}
     return Action(key=key_of(run.run_id), params=params, **_about(job), **said)
@@ -245,21 +247,21 @@ def _joined(between: str, *parts: str | None) -> str:
     return between.join(part for part in parts if part)
 
 
-def _weaker(event: Event, made: Action) -> Iterator[Action]:
+def _untyped(event: Event, made: Action) -> Iterator[Action]:
     """The same datasets once more, called `Dataset` with the oldest clock there is."""
     if isinstance(event, DatasetEvent):
-        sides = {"inputs": _untyped((event.dataset,), made.inputs)}
+        sides = {"inputs": _bare((event.dataset,), made.inputs)}
     else:
-        sides = {"inputs": _untyped(event.inputs, made.inputs),
-                 "outputs": _untyped(event.outputs, made.outputs)}  # fmt: skip
+        sides = {"inputs": _bare(event.inputs, made.inputs),
+                 "outputs": _bare(event.outputs, made.outputs)}  # fmt: skip
     if any(sides.values()):
         yield Action(key=made.key, type=GENERIC_ACT, controller=made.controller,
                      reported_at=_BEGINNING, **sides)  # fmt: skip
 
 
-def _untyped(datasets: Sequence[Dataset], references: Sequence[Reference]) -> tuple[Reference, ...]:
+def _bare(datasets: Sequence[Dataset], references: Sequence[Reference]) -> tuple[Reference, ...]:
     pairs = zip(datasets, references, strict=True)
-    bare = {"type": UNTYPED, "name": None, "properties": {}, "aliases": ()}
+    bare: dict[str, Any] = {"type": UNTYPED, "name": None, "properties": {}, "aliases": ()}
     return tuple(
         reference.model_copy(update=bare)
         for dataset, reference in pairs

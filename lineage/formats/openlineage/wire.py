@@ -324,15 +324,14 @@ def event(raw: Any) -> Event:
     """
     if not isinstance(raw, dict):
         raise _refused("body", "is not a JSON object; send one event, or an array to …/batch")
-    kinds = {"run": RunEvent, "job": JobEvent, "dataset": DatasetEvent}
+    kinds: dict[str, type[Event]] = {"run": RunEvent, "job": JobEvent, "dataset": DatasetEvent}
     given = [name for name in kinds if raw.get(name) is not None]
     if not given:
         raise _refused("body", "is no event: it has neither `run` and `job`, `job`, nor `dataset`")
     if "dataset" in given and len(given) > 1:
         raise _refused("dataset", "stands beside a run or a job; send two events")
-    kind: type[RunEvent | JobEvent | DatasetEvent] = kinds[given[0]]
     try:
-        return kind.model_validate(raw)
+        return kinds[given[0]].model_validate(raw)
     except ValidationError as error:
         raise invalid(error) from error
 

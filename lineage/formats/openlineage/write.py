@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lineage.formats.openlineage.names import NOWHERE, dataset_of, run_id_of
-from lineage.merge import ActionState, ArtifactState
+from lineage.formats.openlineage.read import UNTYPED
+from lineage.merge import GENERIC, ActionState, ArtifactState
 from lineage.model import TERMINAL, iso
 from lineage.records import view
 
@@ -21,7 +22,6 @@ PRODUCER = "https://pypi.org/project/lineage-without-dag/"
 _ENDS = {"complete": "COMPLETE", "failed": "FAIL", "canceled": "ABORT"}
 _ELSEWHERE = ("state", "started_at", "ended_at", "reported_at", "error", "inputs", "outputs")
 """Fields of a record that events have places of their own for."""
-_SPACES = {"DAG", "TASK", "QUERY", "COMMAND", "JOB"}
 
 
 def events(
@@ -91,16 +91,16 @@ def _dataset(reference: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: value for name, value in reference.items() if name != "id"}
     facets = {
         "lineage_artifact": _facet("BaseFacet", own, f"{SPEC}#/$defs/DatasetFacet"),
-        "datasetType": _facet(
-            "1-0-1/DatasetTypeDatasetFacet", {"datasetType": reference["type"].upper()}
-        ),
     }
+    kind = reference["type"].upper()
+    if reference["type"] not in (GENERIC, UNTYPED):
+        facets["datasetType"] = _facet("1-0-1/DatasetTypeDatasetFacet", {"datasetType": kind})
     if version := reference.get("version"):
         said = {"datasetVersion": version}
         facets["version"] = _facet("1-0-1/DatasetVersionDatasetFacet", said)
     if aliases := reference.get("aliases"):
         names = [dict(zip(("namespace", "name"), dataset_of(a), strict=True)) for a in aliases]
-        said_ = {"identifiers": [{**one, "type": reference["type"].upper()} for one in names]}
+        said_ = {"identifiers": [{**one, "type": kind} for one in names]}
         facets["symlinks"] = _facet("1-0-1/SymlinksDatasetFacet", said_)
     return {"namespace": namespace, "name": name, "facets": facets}
 

@@ -39,20 +39,25 @@ function build(): HTMLDialogElement {
   input.addEventListener("input", later);
   box.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") move(event.key === "ArrowDown" ? 1 : -1);
-    else if (event.key === "Enter") one<HTMLAnchorElement>('[aria-selected="true"] a', box)?.click() ?? search(input.value);
+    else if (event.key === "Enter") go(one('[aria-selected="true"]', box), input.value);
     else return;
     event.preventDefault();
   });
   box.addEventListener("click", (event) => {
-    if (event.target === box || (event.target as Element).closest("a")) box.close();
+    const option = (event.target as Element).closest<HTMLElement>('[role="option"]');
+    if (option && (event.metaKey || event.ctrlKey)) window.open(option.dataset["href"]);
+    else if (option) go(option, "");
+    else if (event.target === box) box.close();
   });
   document.body.append(box);
   return box;
 }
 
-function search(text: string): void {
+/** To what was chosen, else to all that the words find. */
+function go(chosen: HTMLElement | null, words: string): void {
   dialog?.close();
-  if (text.trim()) void visit(new URL(`/search?q=${encodeURIComponent(text.trim())}`, location.href));
+  const href = chosen?.dataset["href"] ?? (words.trim() && `/search?q=${encodeURIComponent(words.trim())}`);
+  if (href) void visit(new URL(href, location.href));
 }
 
 async function ask(text: string): Promise<void> {
@@ -85,8 +90,9 @@ function show(entries: Entry[], message: string): void {
   list.replaceChildren(
     ...(message ? [made("li", { class: "muted", role: "presentation" }, message)] : []),
     ...entries.map((entry, n) => {
-      const link = made("a", { href: entry.href, tabindex: "-1" }, made("b", {}, entry.title), made("small", {}, entry.word), made("code", {}, entry.note));
-      return made("li", { role: "option", id: `hit-${n}`, "aria-selected": String(n === 0) }, link);
+      // Not a link: what is inside an option cannot be reached by a screen reader.
+      const about = { role: "option", id: `hit-${n}`, "aria-selected": String(n === 0), "data-href": entry.href };
+      return made("li", about, made("b", {}, entry.title), made("small", {}, entry.word), made("code", {}, entry.note));
     }),
   );
   point();

@@ -16,7 +16,8 @@ export class Trace {
   }
 
   light(node: SVGGElement | null): void {
-    const lit = node ? new Set([...reach(this.before, node.id), ...reach(this.after, node.id)]) : null;
+    const way = node && new Set([...reach(this.before, node.id), ...reach(this.after, node.id)]);
+    const lit = way && way.size > 1 ? way : null;
     this.root.classList.toggle("tracing", lit !== null);
     for (const other of this.nodes) other.classList.toggle("lit", lit?.has(other.id) ?? false);
     for (const link of this.links) link.classList.toggle("lit", lit !== null && ends(link).every((end) => lit.has(end)));
