@@ -173,6 +173,29 @@ class Client:
         with self._answer("GET", f"/api/v1/export{_query({'format': format})}") as response:
             yield from response.iter_bytes()
 
+    def openlineage(self, events: bytes) -> Answer:
+        """Record OpenLineage events, given as a JSON array: `{"status", "summary",
+        "failed_events"}`. One that fails does not keep the others out."""
+        return self._json("POST", "/lineage/batch", content=events, kind=JSON)
+
+    def raw_events(self, after: int = 0) -> Answer:
+        """A page of the OpenLineage events that are kept: `{"items", "after", "removed"}`."""
+        return self._json("GET", "/lineage/events", {"after": after})
+
+    def events(self, after: str | None = None) -> Iterator[tuple[str, Answer]]:
+        """What is recorded from now on, or since the event of the id `after`: (id, action).
+        Ends when the server does, or has more to tell than it can; ask again after the last."""
+        with self._answer("GET", f"/api/v1/events{_query({'after': after})}") as response:
+            said: dict[str, str] = {}
+            for line in response.iter_lines():
+                name, _, value = line.partition(": ")
+                if line:
+                    said[name] = value
+                    continue
+                if said.get("event") == "recorded":
+                    yield said["id"], json.loads(said["data"])
+                said = {}
+
     def health(self) -> bool:
         """Whether the server is ready to answer.
 

@@ -20,7 +20,7 @@ from tests.strategies import actions
 
 LABEL_BOT = Path(__file__).parent.parent / "examples" / "label_bot"
 MODEL = "projects/976279526634/locations/us-central1/models/TCN4131157655647420416"
-SLOT = "k8s://prod/label-bot-prod/ConfigMap/label-bot-worker-config"
+SLOT = "k8s://issue-label-bot/label-bot-prod/Deployment/label-bot-worker"
 HOSTILE = [
     "=cmd|' /C calc'!A0", "@SUM(1)", "a,b\r\nc\"d", "</script><b>", "ünïcødé \U0001f600", "a b%zz",
     ".", "-", "x.", "%", "{}[]:;'", "\u202eevil", "\t=1+1", "\x1b[2J", "a/../b?c#d",
@@ -29,7 +29,9 @@ HOSTILE = [
 
 def story() -> MemoryReader:
     """The label bot's whole history."""
-    lines = [line for f in sorted(LABEL_BOT.glob("*.ndjson")) for line in f.read_bytes().splitlines()]
+    lines = [
+        line for f in sorted(LABEL_BOT.glob("*.ndjson")) for line in f.read_bytes().splitlines()
+    ]
     return MemoryReader.of(parse_action(line) for line in lines)
 
 

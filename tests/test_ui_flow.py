@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lineage.model import Action, microseconds
 from lineage.queries.flow import flow
 from ui import words
-from ui.flowing import brief, flowing, key, letters
+from ui.flowing import flowing, key, letters
 
 from .conftest import Server
 from .memory import MemoryReader
@@ -87,13 +85,6 @@ def test_a_link_says_what_passed_over_it() -> None:
     assert (taken.newest, taken.usually) == ("waiting", "30 min")
     assert len({wire.key for wire in shown().wires}) == len(wires)
     assert taken.key == key(taken.link)
-
-
-@given(st.integers(0, 10**15))
-def test_a_short_duration_never_ends_in_nothing(micros: int) -> None:
-    """`5 h`, not `5 h 0 min`; what is left says something."""
-    assert brief(micros)
-    assert not brief(micros).endswith((" 0 min", " 0 h"))
 
 
 def test_there_is_a_letter_for_every_controller() -> None:

@@ -136,16 +136,6 @@ def names(whos: Iterable[Who]) -> dict[Who, str]:
     }
 
 
-def brief(micros: float) -> str:
-    """`5 h`, not `5 h 0 min`."""
-    return (
-        words.duration(round(micros))
-        .removesuffix(" 0 s")
-        .removesuffix(" 0 min")
-        .removesuffix(" 0 h")
-    )
-
-
 def key(link: Link) -> str:
     """Short, and safe in an address whatever a controller is called."""
     return blake2s(repr(tuple(link)).encode(), digest_size=6).hexdigest()
@@ -166,7 +156,7 @@ def _passed(one: Pass, index: int) -> Passed:
         action_node(one.maker.state),
         one.state,
         taker,
-        brief(waited) if taker else "",
+        words.duration(waited) if taker else "",
         waited,
     )
 
@@ -181,7 +171,7 @@ def _card(who: Who, window: Window, name: str) -> Card:
         name,
         words.clean(", ".join(types)),
         tuple(sorted(states.items())),
-        f"every {brief(_DAY / rate)}" if rate else "",
+        f"every {words.duration(round(_DAY / rate))}" if rate else "",
         _node(acts[-1] if acts else None),
         _node(last(acts, "complete")),
         _node(last(acts, "failed")),
@@ -203,7 +193,7 @@ def _wire(link: Link, found: Sequence[Pass], flow: Flow, called: Mapping[Who, st
         words.clean(link.role if link.role not in ("", link.type.lower()) else ""),
         tuple((state, counts[state]) for state in STATES if counts[state]),
         found[0].state,
-        "" if usually is None else brief(usually * 1_000_000),
+        "" if usually is None else words.duration(round(usually * 1_000_000)),
         min(waiting) if waiting else None,
         tuple(found),
     )
@@ -236,7 +226,7 @@ def _squares(row: Sequence[Cell], now: int) -> Iterator[Square]:
         things = tuple(artifact_node(one) for one in cell.artifacts)
         after = ""
         if act is not None and cell.state != "made":
-            after = brief(max(0, act.started - cell.since))
+            after = words.duration(max(0, act.started - cell.since))
         yield Square(cell.state, _says(cell, before, coming, now), act, things, after, cell.since)
         before = cell
 

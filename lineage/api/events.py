@@ -56,12 +56,14 @@ class Events:
     async def listen(self, last: str | None) -> AsyncIterator[ServerSentEvent]:
         """Events from now on; `last` = the id of the last one heard, to go on after it."""
         queue: Queue = asyncio.Queue(AT_ONCE)
-        missed = await run_in_threadpool(self._since, _position(last)) if last else []
         self._listeners.add(queue)
         try:
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._watch())
-            for event in missed:
+            if self._idle:
+                begun = await run_in_threadpool(self._begin)
+                if self._idle:  # nobody else was faster
+                    self._task = asyncio.create_task(self._watch(*begun))
+            # Only now: what is recorded from here on is heard, so nothing falls between.
+            for event in await run_in_threadpool(self._since, _position(last)) if last else ():
                 yield event
             while (heard := await queue.get()) is not None:
                 yield heard
@@ -69,11 +71,16 @@ class Events:
         finally:
             self._listeners.discard(queue)
 
-    async def _watch(self) -> None:
-        seen: dict[int, int] = {}
-        at = await run_in_threadpool(self._changes.newest)
-        for position, _ in await run_in_threadpool(self._look, at):
-            seen[position.number] = position.stamp
+    @property
+    def _idle(self) -> bool:
+        return self._task is None or self._task.done()
+
+    def _begin(self) -> tuple[Position, dict[int, int]]:
+        """Where the store is, and what of its last moments is no news."""
+        at = self._changes.newest()
+        return at, {position.number: position.stamp for position, _ in self._look(at)}
+
+    async def _watch(self, at: Position, seen: dict[int, int]) -> None:
         while self._listeners:
             await asyncio.sleep(EVERY)
             try:

@@ -18,6 +18,7 @@ from lineage.cli.diff import diff
 from lineage.cli.export import export
 from lineage.cli.flow import flow
 from lineage.cli.formats import formats
+from lineage.cli.forward import forward
 from lineage.cli.history import history
 from lineage.cli.impact import impact
 from lineage.cli.imports import import_
@@ -26,6 +27,7 @@ from lineage.cli.observe import observe
 from lineage.cli.outbox import outbox
 from lineage.cli.read import graph, live, show
 from lineage.cli.record import record
+from lineage.cli.replay import replay
 from lineage.cli.search import reindex, search, stats
 from lineage.cli.serve import serve
 from lineage.cli.stale import stale
@@ -58,6 +60,8 @@ for name, command in (
     ("reindex", reindex),
     ("export", export),
     ("formats", formats),
+    ("replay", replay),
+    ("forward", forward),
     ("controller", controller),
 ):
     app.command(name)(command)

@@ -14,17 +14,17 @@ from urllib.parse import quote
 
 from lineage.errors import BadRequest
 from lineage.formats import Detail, Format, to_json
-from lineage.formats.slsa_read import OWN, read
+from lineage.formats.descriptors import dependency, subject
+from lineage.formats.predicates import OWN, V1
+from lineage.formats.slsa_read import read
 from lineage.formats.statements import TYPES
-from lineage.identity import is_digest
 from lineage.model import iso
 
 if TYPE_CHECKING:
     from lineage.graph import Graph
-    from lineage.merge import ActionState, ArtifactState, Edge
+    from lineage.merge import ActionState, ArtifactState
 
 BUILD_TYPE = "urn:x-lineage:action:v1"
-PREDICATE = "https://slsa.dev/provenance/v1"
 
 
 def graph(graph: Graph, detail: Detail) -> bytes:
@@ -58,18 +58,18 @@ def statement(
     return {
         "_type": TYPES[-1],
         "subject": [
-            _subject(edge, artifacts[edge.artifact])
+            subject(edge, artifacts[edge.artifact])
             for edge in edges
             if edge.side == "out" and edge.artifact in subjects
         ],
-        "predicateType": PREDICATE,
+        "predicateType": V1,
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": _nested(state, "params."),
                 "internalParameters": {OWN: _own(state)},
                 "resolvedDependencies": [
-                    _dependency(edge, artifacts[edge.artifact])
+                    dependency(edge, artifacts[edge.artifact])
                     for edge in edges
                     if edge.side == "in"
                 ],
@@ -82,45 +82,15 @@ def statement(
     }
 
 
-def _subject(edge: Edge, artifact: ArtifactState) -> dict[str, Any]:
-    digests = _digests(artifact) or {"lineageId": artifact.id}
-    return {"name": artifact.uri, "digest": digests, "annotations": _notes(edge, artifact)}
-
-
-def _dependency(edge: Edge, artifact: ArtifactState) -> dict[str, Any]:
-    out = {"uri": artifact.uri, "annotations": _notes(edge, artifact)}
-    digests = _digests(artifact)
-    return {**out, "digest": digests} if digests else out
-
-
-def _digests(artifact: ArtifactState) -> dict[str, str]:
-    version = artifact.version or ""
-    if is_digest(version):
-        algorithm, _, digits = version.partition(":")
-        return {algorithm: digits}
-    if artifact.type == "Code" and len(version) in (40, 64):
-        return {"gitCommit": version}
-    return {}
-
-
-def _notes(edge: Edge, artifact: ArtifactState) -> dict[str, str]:
-    said = {
-        "type": artifact.type,
-        "version": artifact.version,
-        "name": artifact.name,
-        "role": edge.role,
-        "evidence": edge.evidence,
-    }
-    return {f"lineage_{name}": value for name, value in said.items() if value}
-
-
 def _metadata(state: ActionState) -> dict[str, str]:
     """`invocationId` is a Tekton run's uid, as Chains writes it, so the two can be joined."""
     tekton = state.key.startswith("tekton.dev/")
     out = {"invocationId": state.key.rpartition("/")[2] if tekton else state.key}
-    for name, field in (("startedOn", "started_at"), ("finishedOn", "ended_at")):
-        if (moment := state.get(field)) is not None:
-            out[name] = iso(moment)
+    started, ended = state.get("started_at"), state.get("ended_at")
+    if started is not None:
+        out["startedOn"] = iso(started)
+    if ended is not None and ended >= (started or 0):  # of two reports that disagree, the start
+        out["finishedOn"] = iso(ended)
     return out
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from lineage.identity import action_id
-from lineage.store import codec
-from lineage.store.ports import ActionFilter
+from lineage.identity import action_id, node_named
+from lineage.store import codec, foreign
+from lineage.store.foreign_rows import Types
+from lineage.store.ports import ActionFilter, ArtifactFilter
 
 
 def action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
@@ -34,6 +35,33 @@ def action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
         values["until"] = codec.sortable(filter.until)
     if filter.q:
         where.append(f"(LOWER(n.name) LIKE :q ESCAPE '!' OR {like('execution', 'display_name')})")
+        values["q"] = pattern(filter.q)
+    return where, values
+
+
+def artifact_where(filter: ArtifactFilter, others: Types) -> tuple[list[str], dict[str, Any]]:
+    where, values = ["1 = 1"], dict[str, Any]()
+    if filter.type is not None:
+        named = codec.type_name("Artifact", filter.type)
+        theirs = [
+            str(id_)
+            for id_, kind in others.artifacts.items()
+            if kind.name != named and foreign.artifact_type(*kind) == filter.type
+        ]
+        either = f" OR n.type_id IN ({', '.join(theirs)})" if theirs else ""
+        where.append(f"({of_type('Artifact')}{either})")
+        values |= {"type": filter.type, "mlmd_type": named}
+    if filter.uri is not None:
+        number = node_named("artifact", filter.uri)
+        without = " OR n.id = :number AND COALESCE(n.uri, '') = ''"
+        where.append(f"(n.uri = :uri{'' if number is None else without})")
+        values |= {"uri": filter.uri, "number": number}
+    if filter.q:
+        theirs = [like("artifact", "name", custom=0), "LOWER(n.name) LIKE :q ESCAPE '!'"]
+        either = " OR ".join(
+            [like("artifact", "display_name"), *(theirs if others.actions else ())]
+        )
+        where.append(f"(LOWER(n.uri) LIKE :q ESCAPE '!' OR {either})")
         values["q"] = pattern(filter.q)
     return where, values
 
@@ -99,10 +127,10 @@ def has(kind: str, name: str, parameter: str) -> str:
     )
 
 
-def like(kind: str, name: str) -> str:
+def like(kind: str, name: str, custom: int = 1) -> str:
     return (
         f"EXISTS (SELECT 1 FROM {kind.capitalize()}Property x WHERE x.{kind}_id = n.id"
-        f" AND x.name = '{name}' AND x.is_custom_property = 1"
+        f" AND x.name = '{name}' AND x.is_custom_property = {custom}"
         f" AND LOWER(x.string_value) LIKE :q ESCAPE '!')"
     )
 

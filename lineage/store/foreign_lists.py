@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from lineage.identity import node_named
+from lineage.identity import NODE, node_named
 from lineage.merge import ActionState
+from lineage.model import microseconds
 from lineage.store import codec, foreign
 from lineage.store.filters import pattern
 from lineage.store.foreign_rows import Types, actions
 from lineage.store.ports import ActionFilter, Recent, share
 
 Who = tuple[str, str, str]
-Place = tuple[int, int]
-"""In the list of actions: start (µs) and MLMD's id."""
+Place = tuple[str, int]
+"""In the list of actions: start (as `codec.sortable` writes it) and MLMD's id."""
 _FEW = 10_000
 _PIPELINES = "(SELECT value FROM json_each(:pipelines))"
 _RUNS = "(SELECT value FROM json_each(:runs))"
@@ -61,30 +63,54 @@ _NAMED = f"""(LOWER(n.name) LIKE :q ESCAPE '!' OR EXISTS (
     AND LOWER(p.string_value) LIKE :q ESCAPE '!') OR n.id = :number)"""
 
 
+class Listed(NamedTuple):
+    """Actions in their places; `end` = as far as was looked, None = to the end."""
+
+    items: list[tuple[Place, ActionState]]
+    end: Place | None
+
+
 def page(
     db: Connection, known: Types, filter: ActionFilter, before: Place | None, limit: int
-) -> tuple[list[tuple[Place, ActionState]], bool]:
-    """The next actions, the latest start first, and whether there are more behind them."""
+) -> Listed:
+    """The next actions, the latest start first; fewer than `limit` where the filter says more
+    than SQL could ask for."""
+    if not known.actions:
+        return Listed([], None)
     where, values = _where(known, filter)
     if before is not None:
+        at, last = _micros(before[0]), before[1]
         where.append("n.create_time_since_epoch <= :at")
-        where.append("(n.create_time_since_epoch < :at OR n.id < :before)")
-        # Ours may lie between two milliseconds.
-        values |= {"at": before[0] // 1000, "before": 0 if before[0] % 1000 else before[1]}
-        if before[0] % 1000:
-            where[-1] = "1 = 1"
+        values |= {"at": at // 1000, "last": last}
+        if at % 1000 == 0:  # else a start of ours, between two of MLMD's milliseconds
+            where.append("(n.create_time_since_epoch < :at OR n.id < :last)")
     some = f"SELECT 1 FROM Execution n WHERE {where[0]} LIMIT {_FEW + 1}"
     count = db.execute(text(f"SELECT COUNT(*) FROM ({some}) x"), values).scalar_one()
     if not count:
-        return [], False
+        return Listed([], None)
     # A few of them among very many of ours: + keeps SQLite off the index of times.
     began = "n.create_time_since_epoch" if count > _FEW else "+n.create_time_since_epoch"
     sql = f"""SELECT n.id, n.create_time_since_epoch FROM Execution n
     WHERE {" AND ".join(where)} ORDER BY {began} DESC, n.id DESC LIMIT :limit"""
     rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
     states = actions(db, [row[0] for row in rows[:limit]], folded=True)
-    found = [((ms * 1000, id_), states[id_]) for id_, ms in rows[:limit] if id_ in states]
-    return found, len(rows) > limit
+    places = {id_: (codec.sortable(ms * 1000), id_) for id_, ms in rows[:limit]}
+    found = [(at, states[id_]) for id_, at in places.items() if id_ in states]
+    end = places[rows[limit - 1][0]] if len(rows) > limit else None
+    return Listed([one for one in found if _acts(one[1], filter)], end)
+
+
+def merged(a: Listed, b: Listed, limit: int) -> tuple[list[ActionState], Place | None]:
+    """A page of two lists in one order, and the place to go on from (None = the end)."""
+    ends = [end for end in (a.end, b.end) if end is not None]
+    last = max(ends, default=None)
+    items = sorted((*a.items, *b.items), key=lambda item: item[0], reverse=True)
+    # Beyond the end of either list the other may have something in between.
+    sure = [item for item in items if last is None or item[0] >= last]
+    if len(sure) > limit:
+        sure = sure[:limit]
+        last = sure[-1][0]
+    return [state for _, state in sure], last
 
 
 def controllers(db: Connection, known: Types, until: int | None) -> Counter[Who]:
@@ -124,6 +150,30 @@ def latest(
     }
 
 
+def together(
+    ours: Mapping[Who, Recent], theirs: Mapping[Who, Recent], each: int
+) -> dict[Who, Recent]:
+    """The latest of both: a controller of ours may be called like a pipeline."""
+    out = {**theirs, **ours}
+    for who in ours.keys() & theirs.keys():
+        both = ours[who].actions + theirs[who].actions
+        both.sort(key=lambda state: (-state.started, state.id))
+        more = ours[who].more or theirs[who].more or len(both) > each
+        out[who] = Recent(both[:each], more)
+    return out
+
+
+def by_key(db: Connection, known: Types) -> list[int]:
+    """MLMD's ids of all actions that are shown, in the order of their keys."""
+    key = "name"
+    if known.actions:
+        key = f"CASE WHEN {_SHOWN} THEN '{NODE}execution/' || n.id ELSE n.name END"
+    folded = ", ".join(map(str, known.folded))
+    where = f"WHERE n.type_id NOT IN ({folded})" if folded else ""
+    sql = f"SELECT n.id FROM Execution n {where} ORDER BY {key}"
+    return [row[0] for row in db.execute(text(sql), {"shown": json.dumps(known.shown)})]
+
+
 def _where(known: Types, filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
     """The first condition is the one on the type, which has an index."""
     where, values = [_SHOWN], _lists(known)
@@ -148,7 +198,7 @@ def _where(known: Types, filter: ActionFilter) -> tuple[list[str], dict[str, Any
         whose.append("(name = :controller OR name LIKE '%pipeline/' || :controller)")
         values["controller"] = filter.controller
     if filter.namespace is not None:
-        whose.append("(namespace = :namespace OR name LIKE 'namespace/' || :namespace || '/%')")
+        whose.append("(namespace = :namespace OR namespace = '')")
         values["namespace"] = filter.namespace
     if whose:
         where.append(f"n.id IN (SELECT id FROM ({_WHO}) w WHERE {' AND '.join(whose)})")
@@ -161,15 +211,20 @@ def _lists(known: Types) -> dict[str, Any]:
     return {name: json.dumps(some) for name, some in ids.items()}
 
 
+def _acts(state: ActionState, filter: ActionFilter) -> bool:
+    """SQL lets through a name that only ends like the one asked for."""
+    _, namespace, name = state.get("controller")
+    return filter.controller in (None, name) and filter.namespace in (None, namespace)
+
+
 def _who(name: str, namespace: str) -> Who:
     return "", namespace or foreign.controller_namespace(name), foreign.controller_name(name)
+
+
+def _micros(sortable: str) -> int:
+    return microseconds(datetime.fromisoformat(sortable))
 
 
 def _ms(micros: int) -> int:
     """The first millisecond that is not before it."""
     return -(-micros // 1000)
-
-
-def placed(found: Iterable[tuple[Place, ActionState]]) -> list[tuple[Place, ActionState]]:
-    """The latest start first, and of equal ones the larger id."""
-    return sorted(found, key=lambda one: one[0], reverse=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 from lineage.merge import ActionState, ArtifactState
 from lineage.store import codec, foreign
 from lineage.store.database import IDS
-from lineage.store.select import action_of, artifact_of, fetch
+from lineage.store.select import RECORDS, action_of, artifact_of, fetch
 
 _INPUTS = {int(type_) for type_ in codec.INPUTS}
 _STRUCT = "mlmd-struct::"
@@ -68,19 +68,36 @@ def types(db: Connection) -> Types:
 
 
 def actions_of(db: Connection, rows: Sequence[Any]) -> list[ActionState | None]:
-    """States of rows (id, record or None, MLMD id), in their order; None = not shown."""
+    """States of rows (external id, record or None, MLMD's id), in their order; None = of what
+    is not shown."""
     others = actions(db, [row[2] for row in rows if row[1] is None])
-    return [action_of(row) if row[1] is not None else others.get(row[2]) for row in rows]
+    return [others.get(row[2]) if row[1] is None else action_of(row) for row in rows]
 
 
-def artifacts_of(db: Connection, rows: Sequence[Any]) -> list[ArtifactState | None]:
+def artifacts_of(db: Connection, rows: Sequence[Any]) -> list[ArtifactState]:
     others = artifacts(db, [row[2] for row in rows if row[1] is None])
-    return [artifact_of(row) if row[1] is not None else others.get(row[2]) for row in rows]
+    states = (others.get(row[2]) if row[1] is None else artifact_of(row) for row in rows)
+    return [state for state in states if state is not None]
 
 
-def actions(
-    db: Connection, numbers: Iterable[int], folded: bool = False
+def actions_numbered(
+    db: Connection, ids: Collection[int], folded: bool = False
 ) -> dict[int, ActionState]:
+    """Actions by MLMD's ids, ours and others'."""
+    found = {row[2]: action_of(row) for row in fetch(db, RECORDS["Execution"], ids)}
+    if len(found) < len(ids):
+        found |= actions(db, [id_ for id_ in ids if id_ not in found], folded)
+    return found
+
+
+def artifacts_numbered(db: Connection, ids: Collection[int]) -> dict[int, ArtifactState]:
+    found = {row[2]: artifact_of(row) for row in fetch(db, RECORDS["Artifact"], ids)}
+    if len(found) < len(ids):
+        found |= artifacts(db, [id_ for id_ in ids if id_ not in found])
+    return found
+
+
+def actions(db: Connection, numbers: Iterable[int], folded: bool = False) -> dict[int, ActionState]:
     """Actions of others by their numbers; those that are `folded` away only when asked for."""
     numbers = list(dict.fromkeys(numbers))
     if not numbers:

@@ -1,8 +1,8 @@
 """Reader over SQL: MLMD's own tables (schema 10), read-only, never through MLMD.
 
 A recursive query answers in 0.09 s what `get_lineage_subgraph` needs 14.5 s for and then
-cuts at 100 hops (docs/mlmd.md). Nodes without `lineage.record` are another tool's and are left
-out here.
+cuts at 100 hops (docs/mlmd.md). Nodes without `lineage.record` are another tool's: what they
+say is put together by `lineage.store.foreign`, and only where there are any.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, text
 
 from lineage.errors import BadRequest
 from lineage.graph import Direction
-from lineage.identity import is_digest
-from lineage.merge import ActionState, ArtifactState, load_action
-from lineage.store import codec
+from lineage.identity import is_digest, node_named, node_number
+from lineage.merge import ActionState, ArtifactState
+from lineage.store import codec, foreign, foreign_lists, foreign_rows
 from lineage.store import slots as slot_queries
 from lineage.store.database import IDS
-from lineage.store.filters import action_where, like, of_type, pattern, starts
+from lineage.store.filters import action_where, artifact_where, starts
+from lineage.store.foreign_rows import actions_numbered, actions_of, artifacts_of
 from lineage.store.ports import (
     ActionFilter,
     ArtifactFilter,
@@ -32,7 +34,7 @@ from lineage.store.ports import (
     Recent,
 )
 from lineage.store.recent import latest
-from lineage.store.select import ACTIONS, ARTIFACTS, RECORDS, SIDES, action_of, artifact_of, fetch
+from lineage.store.select import ACTIONS, ARTIFACTS, INS, OUTS, SIDES, action_of, fetch
 from lineage.store.walks import Found, loaded, reach
 
 WALK = 500
@@ -70,19 +72,21 @@ class SqlReader:
     def actions_by_id(self, ids: Sequence[str]) -> dict[str, ActionState]:
         with self._engine.connect() as db:
             rows = fetch(db, ACTIONS + f"WHERE n.external_id IN {IDS}", ids)
-            return {row[0]: action_of(row) for row in rows}
+            found = {row[0]: action_of(row) for row in rows}
+            numbers = _numbers("execution", ids)
+            return {s.id: s for s in foreign_rows.actions(db, numbers, True).values()} | found
 
     def artifacts_by_id(self, ids: Sequence[str]) -> dict[str, ArtifactState]:
         with self._engine.connect() as db:
-            rows = fetch(db, ARTIFACTS + f"WHERE n.external_id IN {IDS}", ids)
-            return {row[0]: artifact_of(row) for row in rows}
+            return _artifacts(db, ids)
 
     # -- lists ----------------------------------------------------------------------
 
     def actions(self, filter: ActionFilter, cursor: str | None, limit: int) -> Page[ActionState]:
         where, values = action_where(filter)
-        if cursor is not None:
-            moment, last = _decode(cursor, (str, int))
+        before = None if cursor is None else _decode(cursor, (str, int))
+        if before is not None:
+            moment, last = before
             where.append(
                 "(s.string_value < :moment OR (s.string_value = :moment AND n.id < :last))"
             )
@@ -101,37 +105,29 @@ class SqlReader:
             ORDER BY s.string_value DESC, n.id DESC LIMIT :limit
             """
             rows = db.execute(text(sql), {**values, **who, "limit": limit + 1}).all()
-        next_ = _encode(rows[limit - 1][3], rows[limit - 1][2]) if len(rows) > limit else None
-        found = [action_of(row) for row in rows[:limit]]
-        if filter.parent is not None:
+            known = foreign_rows.types(db)
+            others = foreign_lists.page(db, known, filter, before, limit)
+        own = foreign_lists.Listed(
             # A context keeps also those that were told to be parts of something else later.
-            found = [state for state in found if state.get("parent") == filter.parent]
-        return Page(found, next_)
+            [((row[3], row[2]), state) for row in rows[:limit]
+             if filter.parent in (None, (state := action_of(row)).get("parent"))],
+            (rows[limit - 1][3], rows[limit - 1][2]) if len(rows) > limit else None,
+        )  # fmt: skip
+        states, end = foreign_lists.merged(own, others, limit)
+        return Page(states, None if end is None else _encode(*end))
 
     def artifacts(
         self, filter: ArtifactFilter, cursor: str | None, limit: int
     ) -> Page[ArtifactState]:
-        where, values = ["1 = 1"], dict[str, Any]()
-        if filter.type is not None:
-            where.append(of_type("Artifact"))
-            values |= {"type": filter.type, "mlmd_type": codec.type_name("Artifact", filter.type)}
-        if filter.uri is not None:
-            where.append("n.uri = :uri")
-            values["uri"] = filter.uri
-        if filter.q:
-            named = like("artifact", "display_name")
-            where.append(f"(LOWER(n.uri) LIKE :q ESCAPE '!' OR {named})")
-            values["q"] = pattern(filter.q)
-        if cursor is not None:
-            where.append("n.id < :last")
-            (values["last"],) = _decode(cursor, (int,))
-        # The id is wanted as well, for the cursor.
-        select = ARTIFACTS.replace("p.proto_value", "p.proto_value, n.id", 1)
-        sql = f"{select} WHERE {' AND '.join(where)} ORDER BY n.id DESC LIMIT :limit"
         with self._engine.connect() as db:
+            where, values = artifact_where(filter, foreign_rows.types(db))
+            if cursor is not None:
+                where.append("n.id < :last")
+                (values["last"],) = _decode(cursor, (int,))
+            sql = f"{ARTIFACTS} WHERE {' AND '.join(where)} ORDER BY n.id DESC LIMIT :limit"
             rows = db.execute(text(sql), {**values, "limit": limit + 1}).all()
-        next_ = _encode(rows[limit - 1][2]) if len(rows) > limit else None
-        return Page([artifact_of(row) for row in rows[:limit]], next_)
+            found = artifacts_of(db, rows[:limit])
+        return Page(found, _encode(rows[limit - 1][2]) if len(rows) > limit else None)
 
     def controllers(
         self, cursor: str | None, limit: int, until: int | None = None
@@ -149,47 +145,38 @@ class SqlReader:
         GROUP BY p.string_value ORDER BY p.string_value LIMIT :limit
         """
         with self._engine.connect() as db:
-            rows = db.execute(text(sql), values).all()
-        next_ = _encode(rows[limit - 1][0]) if len(rows) > limit else None
-        items = [ControllerCount(*codec.split_controller(row[0]), row[1]) for row in rows[:limit]]
-        return Page(items, next_)
+            counts = Counter({path: n for path, n in db.execute(text(sql), values)})
+            others = foreign_lists.controllers(db, foreign_rows.types(db), until)
+        paths = {codec.controller_path(*who): n for who, n in others.items()}
+        counts.update({path: n for path, n in paths.items() if path > after})
+        first = sorted(counts)[: limit + 1]
+        items = [ControllerCount(*codec.split_controller(p), counts[p]) for p in first[:limit]]
+        return Page(items, _encode(first[limit - 1]) if len(first) > limit else None)
 
     def latest(
         self, each: int, namespace: str | None, until: int | None = None
     ) -> Mapping[tuple[str, str, str], Recent]:
         with self._engine.connect() as db:
-            return latest(db, each, namespace, until)
+            own = latest(db, each, namespace, until)
+            known = foreign_rows.types(db)
+            others = foreign_lists.latest(db, known, each, namespace, until)
+            return foreign_lists.together(own, others, each)
 
     # -- neighbours -----------------------------------------------------------------
 
     def touching(
         self, artifacts: Sequence[str], side: Literal["in", "out"]
     ) -> Mapping[str, list[ActionState]]:
-        sql = f"""
-        SELECT a.external_id, p.proto_value FROM Artifact a
-        JOIN Event v ON v.artifact_id = a.id AND v.type IN ({SIDES[side]})
-        JOIN ExecutionProperty p ON p.execution_id = v.execution_id
-          AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
-        WHERE a.external_id IN {IDS}
-        """
         out: dict[str, list[ActionState]] = {id_: [] for id_ in artifacts}
         with self._engine.connect() as db:
-            for id_, record in fetch(db, sql, artifacts):
-                out[id_].append(action_of(("", record)))
+            for id_, state in _touching(db, artifacts, SIDES[side]):
+                out[id_].append(state)
         return out
 
     def owners(self, artifacts: Sequence[str]) -> Mapping[str, str]:
-        sql = f"""
-        SELECT a.external_id, p.proto_value FROM Artifact a
-        JOIN Event v ON v.artifact_id = a.id
-        JOIN ExecutionProperty p ON p.execution_id = v.execution_id
-          AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
-        WHERE a.external_id IN {IDS}
-        """
         last: dict[str, tuple[int, str]] = {}
         with self._engine.connect() as db:
-            for id_, record in fetch(db, sql, artifacts):
-                state = load_action(codec.unpack(record))
+            for id_, state in _touching(db, artifacts, f"{INS}, {OUTS}"):
                 last[id_] = max(last.get(id_, (-1, "")), (state.clock, state.key))
         return {id_: key for id_, (_, key) in last.items()}
 
@@ -197,15 +184,18 @@ class SqlReader:
         self, uris: Sequence[str], several: bool = False
     ) -> Mapping[str, list[ArtifactState]]:
         with self._engine.connect() as db:
+            # What has no URI of its own is named by its number, and is alone.
+            numbers = [n for uri in uris if (n := node_named("artifact", uri)) is not None]
             if several:
                 sql = (
                     f"SELECT uri FROM Artifact WHERE uri IN {IDS} GROUP BY uri HAVING COUNT(*) > 1"
                 )
                 uris = [row[0] for row in fetch(db, sql, uris)]
             out: dict[str, list[ArtifactState]] = {uri: [] for uri in uris}
-            for row in fetch(db, ARTIFACTS + f"WHERE n.uri IN {IDS}", uris):
-                state = artifact_of(row)
-                out[state.uri].append(state)
+            found = artifacts_of(db, fetch(db, ARTIFACTS + f"WHERE n.uri IN {IDS}", uris))
+            for state in (*found, *foreign_rows.artifacts(db, numbers).values()):
+                if state.uri in out:
+                    out[state.uri].append(state)
         return out
 
     def same_content(self, artifacts: Sequence[ArtifactState]) -> list[ArtifactState]:
@@ -221,8 +211,14 @@ class SqlReader:
             rows = [*fetch(db, sql, digests)]
             rows += fetch(db, ARTIFACTS + f"WHERE n.uri IN {IDS}", aliases)
             rows += fetch(db, declared, sorted({a.uri for a in artifacts}))
-        for row in rows:
-            state = artifact_of(row)
+            states = artifacts_of(db, rows)
+            if foreign_rows.types(db).actions:
+                # Other tools make a node for each mention: twins, of one URI and one version.
+                named = {(a.uri, a.version) for a in artifacts if a.version}
+                uris = sorted({uri for uri, _ in named})
+                twins = artifacts_of(db, fetch(db, ARTIFACTS + f"WHERE n.uri IN {IDS}", uris))
+                states += [twin for twin in twins if (twin.uri, twin.version) in named]
+        for state in states:
             if state.id not in known:
                 found[state.id] = state
         return list(found.values())
@@ -247,6 +243,7 @@ class SqlReader:
             for kind, into in (("Execution", found.actions), ("Artifact", found.artifacts)):
                 sql = f"SELECT id FROM {kind} WHERE external_id IN {IDS}"
                 into |= dict.fromkeys(row[0] for row in fetch(db, sql, starts))
+                into |= dict.fromkeys(_numbers(kind.lower(), starts))
             ways = [w for w in ("upstream", "downstream") if direction in (w, "both")]
             parts = [reach(db, way, found, depth, max_nodes) for way in ways]
             for part in parts:
@@ -257,13 +254,37 @@ class SqlReader:
 
     def walk(self) -> Iterator[tuple[list[ActionState], dict[str, ArtifactState]]]:
         with self._engine.connect() as db:
-            ids = [row[0] for row in db.execute(text("SELECT id FROM Execution ORDER BY name"))]
+            ids = foreign_lists.by_key(db, foreign_rows.types(db))
             for start in range(0, len(ids), WALK):
-                rows = fetch(db, RECORDS["Execution"], ids[start : start + WALK])
-                states = sorted((action_of(r) for r in rows), key=lambda s: s.key)
-                touched = sorted({edge.artifact for state in states for edge in state.edges})
-                found = fetch(db, ARTIFACTS + f"WHERE n.external_id IN {IDS}", touched)
-                yield states, {r[0]: artifact_of(r) for r in found}
+                found = actions_numbered(db, ids[start : start + WALK])
+                states = sorted(found.values(), key=lambda s: s.key)
+                yield states, _artifacts(db, sorted({e.artifact for s in states for e in s.edges}))
+
+
+def _touching(db: Connection, ids: Sequence[str], types: str) -> Iterator[tuple[str, ActionState]]:
+    """(artifact id, action) for the events of these types."""
+    sql = f"""
+    SELECT a.external_id, p.proto_value, v.execution_id, a.id FROM Artifact a
+    JOIN Event v ON v.artifact_id = a.id AND v.type IN ({types})
+    LEFT JOIN ExecutionProperty p ON p.execution_id = v.execution_id
+      AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
+    WHERE a."""
+    rows = [*fetch(db, f"{sql}external_id IN {IDS}", ids)]
+    rows += fetch(db, f"{sql}id IN {IDS}", _numbers("artifact", ids))
+    for row, state in zip(rows, actions_of(db, rows), strict=True):
+        if state is not None:
+            yield foreign.artifact_key(row[3], row[0]), state
+
+
+def _artifacts(db: Connection, ids: Sequence[str]) -> dict[str, ArtifactState]:
+    rows = fetch(db, ARTIFACTS + f"WHERE n.external_id IN {IDS}", ids)
+    others = foreign_rows.artifacts(db, _numbers("artifact", ids)).values()
+    return {state.id: state for state in (*artifacts_of(db, rows), *others)}
+
+
+def _numbers(kind: str, ids: Iterable[str]) -> list[int]:
+    """MLMD's ids of those that are called by them."""
+    return [number for id_ in ids if (number := node_number(kind, id_)) is not None]
 
 
 def _encode(*values: str | int) -> str:

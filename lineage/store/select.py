@@ -1,6 +1,7 @@
 """The statements every query of the reader is made of, and what their rows become.
 
-Rows are (external id or '', record): a node of ours is its record.
+Rows are (external id, record, MLMD's id). A node of ours is its record; of another tool's
+there is none (`lineage.store.foreign_rows`).
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ OUTS = ", ".join(str(int(t)) for t in codec.OUTPUTS)
 SIDES = {"in": INS, "out": OUTS}
 
 ACTIONS = f"""
-SELECT n.external_id, p.proto_value FROM Execution n
+SELECT n.external_id, p.proto_value, n.id FROM Execution n
 JOIN ExecutionProperty p ON p.execution_id = n.id AND p.name = '{codec.RECORD}'
   AND p.is_custom_property = 1
 """
 ARTIFACTS = f"""
-SELECT n.external_id, p.proto_value FROM Artifact n
-JOIN ArtifactProperty p ON p.artifact_id = n.id AND p.name = '{codec.RECORD}'
+SELECT n.external_id, p.proto_value, n.id FROM Artifact n
+LEFT JOIN ArtifactProperty p ON p.artifact_id = n.id AND p.name = '{codec.RECORD}'
   AND p.is_custom_property = 1
 """
-# By MLMD's ids, in one look-up a node: the record says who it is.
+# By MLMD's ids, in one look-up a node: the record says who it is. No row = another tool's.
 RECORDS = {
     kind: f"""
-    SELECT '', proto_value FROM {kind}Property
+    SELECT '', proto_value, {kind.lower()}_id FROM {kind}Property
     WHERE {kind.lower()}_id IN {IDS} AND name = '{codec.RECORD}' AND is_custom_property = 1
     """
     for kind in ("Execution", "Artifact")

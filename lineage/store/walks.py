@@ -8,7 +8,8 @@ from sqlalchemy import Connection, text
 
 from lineage.store.database import IDS
 from lineage.store.ports import Closure
-from lineage.store.select import INS, OUTS, RECORDS, action_of, artifact_of, fetch
+from lineage.store.foreign_rows import actions_numbered, artifacts_numbered, types
+from lineage.store.select import INS, OUTS, fetch
 
 NEAR = 1000
 """Actions whose artifacts count as equally near when a walk is cut."""
@@ -33,9 +34,10 @@ class Found:
 
 def reach(db: Connection, way: str, starts: Found, depth: int | None, most: int) -> Found:
     near, far = _HOP[way]
+    far = f"({far}){_unfolded(db)}"
     if depth is not None:
         return _levels(db, starts, near, far, depth, most)
-    sql = f"SELECT execution_id FROM Event WHERE artifact_id IN {IDS} AND type IN ({far})"
+    sql = f"SELECT execution_id FROM Event b WHERE artifact_id IN {IDS} AND type IN {far}"
     first = starts.actions | dict.fromkeys(r[0] for r in fetch(db, sql, starts.artifacts))
     found = _recursive(db, first, near, far, most)
     sql = f"SELECT DISTINCT artifact_id FROM Event WHERE execution_id IN {IDS} AND type IN ({near})"
@@ -44,6 +46,13 @@ def reach(db: Connection, way: str, starts: Found, depth: int | None, most: int)
         rows = fetch(db, sql, nearest[begin : begin + NEAR])
         found.artifacts |= dict.fromkeys(row[0] for row in rows)
     return found
+
+
+def _unfolded(db: Connection) -> str:
+    """No way leads through a group of steps: all it reads would seem to make all it writes."""
+    folded = ", ".join(map(str, types(db).folded))
+    group = f"SELECT 1 FROM Execution g WHERE g.id = b.execution_id AND g.type_id IN ({folded})"
+    return f" AND NOT EXISTS ({group})" if folded else ""
 
 
 def _recursive(db: Connection, starts: dict[int, None], near: str, far: str, most: int) -> Found:
@@ -58,7 +67,7 @@ def _recursive(db: Connection, starts: dict[int, None], near: str, far: str, mos
           UNION
           SELECT b.execution_id FROM walk
           JOIN Event a ON a.execution_id = walk.id AND a.type IN ({near})
-          JOIN Event b ON b.artifact_id = a.artifact_id AND b.type IN ({far})
+          JOIN Event b ON b.artifact_id = a.artifact_id AND b.type IN {far}
           LIMIT {most + 1}
         ) SELECT id FROM walk
         """
@@ -72,7 +81,7 @@ def _levels(db: Connection, starts: Found, near: str, far: str, depth: int, most
     found = Found(dict(starts.actions), dict(starts.artifacts))
     actions, artifacts = found.actions, found.artifacts
     to_artifacts = f"SELECT artifact_id FROM Event WHERE execution_id IN {IDS} AND type IN ({near})"
-    to_actions = f"SELECT execution_id FROM Event WHERE artifact_id IN {IDS} AND type IN ({far})"
+    to_actions = f"SELECT execution_id FROM Event b WHERE artifact_id IN {IDS} AND type IN {far}"
     for _ in range(depth):
         next_artifacts = dict.fromkeys(r[0] for r in fetch(db, to_artifacts, actions))
         next_actions = dict.fromkeys(r[0] for r in fetch(db, to_actions, artifacts))
@@ -96,6 +105,7 @@ def loaded(db: Connection, found: Found, most: int) -> Closure:
         room = max(most - len(actions), most // 2, 1)
         artifacts = artifacts[:room]
         actions = actions[: most - len(artifacts)]
-    states = [action_of(row) for row in fetch(db, RECORDS["Execution"], actions)]
-    things = [artifact_of(row) for row in fetch(db, RECORDS["Artifact"], artifacts)]
-    return Closure(states, things, found.truncated or cut)
+    # A group is only here when it was asked for.
+    states = actions_numbered(db, actions, folded=True)
+    things = artifacts_numbered(db, artifacts)
+    return Closure([*states.values()], [*things.values()], found.truncated or cut)

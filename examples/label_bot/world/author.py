@@ -1,5 +1,5 @@
-"""Wants the notebook a little better after every second version of the data. Records nothing:
-the trainer says which commit it ran."""
+"""Wants to try something in the notebook after every second version of the data. Records
+nothing: the trainer says which commit it ran."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from shared import World, git, log, run
 
 from controllers_hooks import Hook
 
-BEST = 9
+TRIES = 9
 NOTEBOOK = "classifier.ipynb"
 
 
@@ -17,18 +17,18 @@ def reconcile(world: World, hook: Hook) -> None:
     if not (world.origin / "HEAD").exists():
         begin(world)
     data = max(world.data.glob("issues-*.ndjson"), default=None)
-    wanted = min(int(data.stem.partition("-")[2]) // 2, BEST) if data else 0
+    wanted = min(int(data.stem.partition("-")[2]) // 2, TRIES) if data else 0
     done = int(git(world.origin, "rev-list", "--count", "main")) - 1
     if done < wanted:
-        better(world, done + 1)
+        another(world, done + 1)
 
 
-def better(world: World, number: int) -> None:
+def another(world: World, number: int) -> None:
     notebook = json.loads(git(world.origin, "show", f"main:{NOTEBOOK}"))
-    smoothing = f"smoothing = {1 - number / 10:.1f}\n"
+    smoothing = f"smoothing = {1 + number / 4:.2f}\n"
     for cell in notebook["cells"]:
         cell["source"] = [smoothing if x.startswith("smoothing =") else x for x in cell["source"]]
-    commit(world, json.dumps(notebook, indent=1), f"Use {smoothing.strip()}", "main")
+    commit(world, json.dumps(notebook, indent=1), f"Try {smoothing.strip()}", "main")
 
 
 def begin(world: World) -> None:

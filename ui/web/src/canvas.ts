@@ -31,6 +31,7 @@ export class Canvas {
     this.surface = select(this.svg);
     this.behaviour = zoom<SVGSVGElement, unknown>()
       .scaleExtent([0.05, 3])
+      .extent(() => [[0, 0], [this.root.clientWidth, this.root.clientHeight]])
       .filter((event: MouseEvent | WheelEvent) => !event.button && (event.type !== "dblclick"))
       .on("zoom", (event: D3ZoomEvent<SVGSVGElement, unknown>) => this.apply(event.transform));
     this.surface.call(this.behaviour);

@@ -1,51 +1,39 @@
-/** What a person did to a page outlives the page being made again: open rows, filters, the focus. */
+/** What somebody did to a page and no address holds, kept when the page is made again by itself. */
 
 import { all, one } from "./dom";
+import { narrow, sort } from "./tables";
 
-const FOCUSABLE = "a[href], button, input, select, summary, [tabindex]";
-const TYPED = ".table-tools input, input:focus";
-
-/** Look at what is there; the answer does the same to what came in its place. */
-export function keep(old: Element): (fresh: Element) => void {
-  const open = new Map(named(details(old)).map(([name, summary]) => [name, unfolded(summary)]));
-  const typed = new Map(named(all<HTMLInputElement>(TYPED, old)).map(([name, input]) => [name, input.value]));
-  const sorted = new Map(named(all("th[aria-sort]", old)).map(([name, head]) => [name, head.getAttribute("aria-sort")]));
-  const held = named(all(FOCUSABLE, old)).find(([, element]) => element === document.activeElement)?.[0];
-  const [left, top] = [window.scrollX, window.scrollY];
-  return (fresh) => {
-    for (const [name, summary] of named(details(fresh))) unfolded(summary, open.get(name));
-    for (const [name, input] of named(all<HTMLInputElement>("input", fresh))) {
-      if ((typed.get(name) ?? input.value) === input.value) continue;
-      input.value = typed.get(name)!;
-      input.dispatchEvent(new Event("input"));
-    }
-    for (const [name, head] of named(all("th", fresh))) {
-      const clicks = ["", "ascending", "descending"].indexOf(sorted.get(name) ?? "");
-      for (let n = 0; n < clicks; n++) one("button", head)?.click();
-    }
-    if (held && !fresh.contains(document.activeElement)) {
-      named(all(FOCUSABLE, fresh)).find(([name]) => name === held)?.[1].focus({ preventScroll: true });
-    }
-    window.scrollTo(left, top);
+/** Note it now; calling the answer does it again to the new page. */
+export function keep(): () => void {
+  const folds = new Map(all<HTMLDetailsElement>("#main details").map((fold) => [name(fold), fold.open]));
+  const tables = all<HTMLTableElement>("#main table[data-sortable]").map((table) => {
+    const heads = all<HTMLTableCellElement>("thead th, thead td", table);
+    const column = heads.findIndex((head) => head.hasAttribute("aria-sort"));
+    const down = heads[column]?.getAttribute("aria-sort") === "descending";
+    return { column, down, words: filter(table)?.value ?? "" };
+  });
+  const active = document.activeElement;
+  const at = active instanceof HTMLInputElement ? all<HTMLInputElement>("#main input").indexOf(active) : -1;
+  return () => {
+    for (const fold of all<HTMLDetailsElement>("#main details")) fold.open = folds.get(name(fold)) ?? fold.open;
+    all<HTMLTableElement>("#main table[data-sortable]").forEach((table, n) => {
+      const { column, down, words } = tables[n] ?? { column: -1, down: false, words: "" };
+      const head = all<HTMLTableCellElement>("thead th, thead td", table)[column];
+      if (head) sort(table, column, head, down);
+      const input = filter(table);
+      if (!input || !words) return;
+      input.value = words;
+      narrow(table, words);
+    });
+    if (at >= 0) all<HTMLInputElement>("#main input")[at]?.focus({ preventScroll: true });
   };
 }
 
-function details(within: Element): HTMLElement[] {
-  return all("details > summary", within);
+function filter(table: HTMLTableElement): HTMLInputElement | null {
+  const bar = (table.closest(".scroll") ?? table).previousElementSibling;
+  return bar?.classList.contains("table-tools") ? one<HTMLInputElement>("input", bar) : null;
 }
 
-function unfolded(summary: HTMLElement, open?: boolean): boolean {
-  const box = summary.parentElement as HTMLDetailsElement;
-  return (box.open = open ?? box.open);
-}
-
-/** Elements by what they say; of those that say the same, by their order. */
-function named<T extends Element>(elements: T[]): [string, T][] {
-  const count = new Map<string, number>();
-  return elements.map((element) => {
-    const signs = ["href", "name", "aria-label", "data-zoom"].map((name) => element.getAttribute(name));
-    const says = [element.tagName, ...signs, element.textContent?.trim()].join("\n");
-    count.set(says, (count.get(says) ?? 0) + 1);
-    return [`${says}\n${count.get(says)}`, element];
-  });
+function name(fold: HTMLDetailsElement): string {
+  return fold.dataset["fold"] ?? one("summary", fold)?.textContent?.trim() ?? "";
 }

@@ -4,6 +4,7 @@ import { clock } from "./clock";
 import { complete } from "./complete";
 import { type Undo } from "./dom";
 import { copyLink, graph } from "./graph";
+import { keep } from "./keep";
 import { pages } from "./page";
 import { palette } from "./palette";
 import { closePanel } from "./panel";
@@ -13,12 +14,14 @@ import { theme } from "./theme";
 import { refresh } from "./times";
 
 let undo: Undo[] = [];
+let again: () => void = () => undefined;
 
 function start(quiet: boolean): void {
   undo = [graph(quiet), clock(), stream(), complete()];
   copyLink();
   tables();
   refresh();
+  if (quiet) again();
 }
 
 document.documentElement.classList.add("js");
@@ -27,7 +30,8 @@ palette();
 rows();
 pages(
   (quiet) => {
-    if (!quiet) closePanel();
+    if (quiet) again = keep();
+    else closePanel();
     undo.forEach((end) => end());
   },
   start,

@@ -44,7 +44,7 @@ function place(): HTMLElement {
   const known = one("#panel");
   if (known) return known;
   const close = made("button", { class: "quiet-button close", type: "button", "aria-label": "Close the panel" }, "×");
-  const handle = made("div", { class: "handle", role: "separator", "aria-orientation": "vertical", "aria-label": "Width of the panel", tabindex: "0" });
+  const handle = made("div", { class: "handle", role: "separator", "aria-orientation": "vertical", "aria-label": "Width of the panel", "aria-valuenow": "360", "aria-valuemin": "260", "aria-valuemax": "1400", tabindex: "0" });
   const panel = made("aside", { id: "panel", "aria-label": "Details", hidden: "" }, handle, close, made("div", { class: "panel-body" }));
   document.body.append(panel);
   close.addEventListener("click", closePanel);
@@ -59,6 +59,7 @@ function resizable(panel: HTMLElement, handle: HTMLElement): void {
   const set = (width: number): void => {
     const wide = Math.round(Math.min(Math.max(width, 260), window.innerWidth * 0.7));
     document.documentElement.style.setProperty("--panel-width", `${wide}px`);
+    handle.setAttribute("aria-valuenow", String(wide));
     localStorage.setItem(WIDTH, String(wide));
   };
   const kept = Number(localStorage.getItem(WIDTH));

@@ -9,15 +9,14 @@ export function tables(): void {
     all<HTMLTableCellElement>("thead th", table).forEach((head, column) => {
       if (!head.textContent?.trim()) return;
       const button = made("button", { type: "button", class: "sort" }, ...head.childNodes);
-      button.onclick = () => sort(table, column, head);
+      button.onclick = () => sort(table, column, head, head.getAttribute("aria-sort") === "ascending");
       head.replaceChildren(button);
     });
     tools(table);
   }
 }
 
-function sort(table: HTMLTableElement, column: number, head: HTMLTableCellElement): void {
-  const down = head.getAttribute("aria-sort") === "ascending";
+export function sort(table: HTMLTableElement, column: number, head: HTMLTableCellElement, down: boolean): void {
   for (const other of all("thead th", table)) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", down ? "descending" : "ascending");
   const body = table.tBodies[0]!;
@@ -36,14 +35,17 @@ function value(row: HTMLTableRowElement, column: number): string {
 function tools(table: HTMLTableElement): void {
   if (table.tBodies[0]!.rows.length < 6) return;
   const input = made("input", { type: "search", placeholder: "Filter these rows", "aria-label": "Filter these rows" });
-  input.oninput = () => {
-    const words = input.value.toLowerCase().split(/\s+/);
-    for (const row of table.tBodies[0]!.rows) row.hidden = !words.every((word) => row.textContent!.toLowerCase().includes(word));
-  };
+  input.oninput = () => narrow(table, input.value);
   const save = made("button", { type: "button" }, "CSV");
   save.onclick = () => csv(table);
   const bar = made("div", { class: "table-tools" }, input, save);
   (table.closest(".scroll") ?? table).before(bar);
+}
+
+/** Only the rows that hold every one of these words. */
+export function narrow(table: HTMLTableElement, text: string): void {
+  const words = text.toLowerCase().split(/\s+/);
+  for (const row of table.tBodies[0]!.rows) row.hidden = !words.every((word) => row.textContent!.toLowerCase().includes(word));
 }
 
 function csv(table: HTMLTableElement): void {
