@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -37,11 +38,14 @@ from lineage.api import (
     stale,
 )
 from lineage.api.kept import Kept
+from lineage.api.now import Now
 from lineage.api.requests import answer
 from lineage.config import Settings
 from lineage.errors import Forbidden, LineageError, StoreError, StoreUnavailable
 from lineage.formats.drawn import every
 from lineage.store.ports import Verdict
+
+log = logging.getLogger("lineage.app")
 
 API = "/api/v1"
 _ACTIONS = f"{API}/actions/"
@@ -112,31 +116,44 @@ def create_app(settings: Settings) -> FastAPI:
 def _open_store(app: FastAPI, settings: Settings) -> Any:
     """Open the ports into `app.state`; returns what closes them."""
     # ml-metadata and SQLAlchemy are only needed by a server that is really starting.
-    from lineage.store.changes import FeedChanges
-    from lineage.store.database import add_indexes, read_engine
-    from lineage.store.raw import RawEvents, RawPages
-    from lineage.store.reader import SqlReader
-    from lineage.store.search_feed import Feed
-    from lineage.store.searcher import open_searcher
+    from lineage.store.database import whose
 
+    # Whoever opens the port of MLMD wants others to write, so a store of theirs is taken over.
+    as_it_is = whose(settings.store) == "another tool" and not settings.mlmd_port
     if settings.read_only:
-        engine = read_engine(settings.store)
-        app.state.reader, app.state.recorder, app.state.store = SqlReader(engine), _ReadOnly(), None
-        app.state.searcher = open_searcher(engine, settings.store, index=False)
-        app.state.raw = RawPages(settings.store)
-        app.state.events = events.Events(FeedChanges(Feed(engine)))
+        return _open_to_read(app, settings, _SERVED_READ_ONLY)
+    if as_it_is:
+        log.warning("%s was written by another tool; it is read as it is", settings.store)
+        return _open_to_read(app, settings, _AS_IT_IS)
+    return _open_to_write(app, settings)
 
-        def dispose() -> None:
-            app.state.searcher.close()
-            engine.dispose()
 
-        return dispose
+def _open_to_read(app: FastAPI, settings: Settings, why: str) -> Any:
+    from lineage.store.database import read_engine
+    from lineage.store.raw import RawPages
+
+    engine = read_engine(settings.store)
+    app.state.recorder, app.state.store = _ReadOnly(why), None
+    app.state.raw = RawPages(settings.store)
+    _open_questions(app, settings, engine, index=False)
+
+    def close() -> None:
+        app.state.searcher.close()
+        engine.dispose()
+
+    return close
+
+
+def _open_to_write(app: FastAPI, settings: Settings) -> Any:
+    from lineage.store.database import add_indexes, read_engine
     from lineage.store.lookup import Lookup
+    from lineage.store.raw import RawEvents
     from lineage.store.supervisor import StoreProcess
     from lineage.store.writer import Writer
 
     os.makedirs(os.path.dirname(os.path.abspath(settings.store)), exist_ok=True)
-    store = StoreProcess(settings.store)
+    mlmd = (settings.host, settings.mlmd_port) if settings.mlmd_port else None
+    store = StoreProcess(settings.store, mlmd)
     try:
         store.start()
         add_indexes(settings.store)
@@ -146,10 +163,8 @@ def _open_store(app: FastAPI, settings: Settings) -> Any:
         store.close()
         raise
     writer = Writer(store, Lookup(engine))
-    app.state.reader, app.state.recorder, app.state.store = SqlReader(engine), writer, store
-    app.state.searcher = open_searcher(engine, settings.store, index=True)
-    app.state.raw = raw
-    app.state.events = events.Events(FeedChanges(Feed(engine)))
+    app.state.recorder, app.state.store, app.state.raw = writer, store, raw
+    _open_questions(app, settings, engine, index=True)
 
     def close() -> None:
         writer.close()
@@ -161,9 +176,33 @@ def _open_store(app: FastAPI, settings: Settings) -> Any:
     return close
 
 
+def _open_questions(app: FastAPI, settings: Settings, engine: Any, index: bool) -> None:
+    """What only reads; `index` = keep the search index up to date."""
+    from lineage.store.changes import FeedChanges
+    from lineage.store.reader import SqlReader
+    from lineage.store.search_feed import Feed
+    from lineage.store.searcher import open_searcher
+    from lineage.store.watch import FeedWatch
+
+    app.state.reader = SqlReader(engine)
+    app.state.searcher = open_searcher(engine, settings.store, index=index)
+    app.state.events = events.Events(FeedChanges(Feed(engine)))
+    app.state.now = Now(app.state.reader, FeedWatch(engine))
+
+
+_SERVED_READ_ONLY = "this server is read-only; record to the server that owns the store"
+_AS_IT_IS = (
+    "the store was written by another tool and is read as it is; record to a store of your own, "
+    "into which `lineage import mlmd --from FILE` brings what is here"
+)
+
+
 class _ReadOnly:
+    def __init__(self, why: str) -> None:
+        self._why = why
+
     async def record(self, actions: Any) -> list[Verdict]:
-        raise Forbidden("this server is read-only; record to the server that owns the store")
+        raise Forbidden(self._why)
 
 
 def _healthz() -> Response:

@@ -44,7 +44,7 @@ def _count(value: str) -> int:
 
 def _port(value: str) -> int:
     if not value.strip().isdecimal() or int(value) > 65535:
-        raise ValueError("write a port number from 0 to 65535 (0 = any free port)")
+        raise ValueError("write a port number from 0 to 65535")
     return int(value)
 
 
@@ -85,6 +85,7 @@ class Settings:
     store: str = _setting("lineage.db", "The database: a path of a SQLite file.", _text)
     host: str = _setting("127.0.0.1", "The address the server listens on.", _text)
     port: int = _setting(8080, "The port the server listens on; 0 = any free one.", _port)
+    mlmd_port: int = _setting(0, "The port for ML Metadata's own clients; 0 = none.", _port)
     read_only: bool = _setting(False, "Answer questions, refuse to record.", _flag)
     max_body: int = _setting(4 * 2**20, "The most bytes of one action.", _size)
     max_batch_body: int = _setting(32 * 2**20, "The most bytes of one batch.", _size)

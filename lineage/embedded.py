@@ -51,7 +51,7 @@ def embedded(
     """
     from queue import Empty, Queue
 
-    chosen = replace(settings or Settings(), store=str(store), read_only=read_only)
+    chosen = replace(settings or Settings(), store=str(store), read_only=read_only, mlmd_port=0)
     started: Queue[BaseException | None] = Queue()
     # The folder is open to this user only, so nobody else can reach the socket in it.
     with TemporaryDirectory(prefix="lineage-") as folder:

@@ -13,14 +13,12 @@ from typing import Any, Literal
 import networkx as nx
 
 from lineage.merge import ActionState, ArtifactState
-from lineage.model import iso
+from lineage.model import OWN, iso
 
 # Nodes and edges are never changed. `frozen` would say so at three times the cost of making
 # one, and a large answer makes 25,000.
 Direction = Literal["upstream", "downstream", "both"]
 EdgeKind = Literal["recorded", "inferred", "same content"]
-OWN = "run:"
-"""Begins a version that stands for whatever an act wrote, until it names the true one."""
 
 
 @dataclass(slots=True, unsafe_hash=True)

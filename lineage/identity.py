@@ -47,8 +47,9 @@ _COMMIT = re.compile(r"[0-9A-Fa-f]{7,64}\Z")
 NODE = "mlmd://"
 """How the nodes of other tools are named: kind and number in their store."""
 _NODE = re.compile(NODE + r"(execution|artifact)/([1-9]\d{0,16})\Z")
-_NODES = "0" * 16
-_NODE_ID = re.compile(r"0{16}[ae][0-9a-f]{15}\Z")
+NODES = "0" * 16
+"""What the ids of such nodes begin with, and no hash does."""
+_NODE_ID = re.compile(NODES + r"([ae])([0-9a-f]{15})\Z")
 
 
 class Identity(NamedTuple):
@@ -72,13 +73,15 @@ def action_id(key: str) -> str:
 def node_id(kind: str, number: int) -> str:
     """The id of a node another tool wrote ("execution" | "artifact"), which has no key: its
     number in that one store, led by zeros that no hash begins with."""
-    return f"{_NODES}{kind[0]}{number:015x}"
+    return f"{NODES}{kind[0]}{number:015x}"
 
 
 def node_number(kind: str, id: str) -> int | None:
     """The number `node_id` was made from."""
-    head = _NODES + kind[0]
-    return int(id[len(head) :], 16) if id.startswith(head) and _NODE_ID.match(id) else None
+    if not id.startswith(NODES):
+        return None
+    node = _NODE_ID.match(id)
+    return int(node[2], 16) if node and node[1] == kind[0] else None
 
 
 def node_named(kind: str, name: str) -> int | None:

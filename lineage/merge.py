@@ -25,18 +25,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from lineage.identity import Identity, action_id, artifact_id, identify
-from lineage.model import (
-    TERMINAL,
-    Action,
-    Reference,
-    microseconds,
-)
+from lineage.model import GENERIC, GENERIC_ACT, TERMINAL, Action, Reference, microseconds
 
 Register = tuple[int, Any]
 Fields = dict[str, Register]
 
-GENERIC = "Artifact"
-GENERIC_ACT = "process"
 DERIVED = {"code": "Code", "image": "Image"}
 SOURCE = ("repo", "commit", "path", "dirty")
 SLOT = "k8s://"

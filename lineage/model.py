@@ -35,6 +35,11 @@ MAX_PARAMS = 1_000
 MAX_LINKS = 100
 MAX_VALUE = 16_384
 REDACTED = "[redacted]"
+GENERIC = "Artifact"
+"""The type of an artifact that says nothing of what it is; `GENERIC_ACT` that of an action."""
+GENERIC_ACT = "process"
+OWN = "run:"
+"""Begins a version that stands for whatever an act wrote, until it names the true one."""
 
 State = Literal["running", "complete", "failed", "canceled"]
 Evidence = Literal["claimed", "committed", "observed"]
@@ -62,9 +67,13 @@ def _size(most: int, least: int = 0) -> StringConstraints:
 
 
 def _utc(moment: datetime) -> datetime:
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        moment = datetime.min
     if moment.year < 1970:
         raise ValueError("times lie between the years 1970 and 9999")
-    return moment.astimezone(UTC)
+    return moment
 
 
 _PLAIN = AfterValidator(_not_null_literal)
@@ -136,7 +145,7 @@ class Trigger(_Model):
 class Reference(_Model):
     """One version of a thing an action read or wrote."""
 
-    type: ArtifactType = "Artifact"
+    type: ArtifactType = GENERIC
     uri: Url
     version: Version | None = None
     role: Annotated[str, _size(128), _PLAIN] | None = None

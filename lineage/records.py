@@ -11,8 +11,6 @@ from typing import Any
 from lineage.identity import identify
 from lineage.merge import (
     DERIVED,
-    GENERIC,
-    GENERIC_ACT,
     SOURCE,
     TRAFFIC,
     ActionState,
@@ -20,7 +18,7 @@ from lineage.merge import (
     Edge,
     code_edges,
 )
-from lineage.model import MAX_EDGES, MAX_LINKS, MAX_PARAMS, iso
+from lineage.model import GENERIC, GENERIC_ACT, MAX_EDGES, MAX_LINKS, MAX_PARAMS, iso
 
 
 def records(

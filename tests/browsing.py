@@ -37,7 +37,9 @@ class Tab:
         page.add_init_script(_LISTEN)
         page.on("console", lambda message: self._note(message.text))
         page.on("pageerror", lambda error: self._note(f"uncaught: {error}"))
-        page.on("dialog", lambda dialog: (self._note(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on(
+            "dialog", lambda dialog: (self._note(f"dialog: {dialog.message}"), dialog.dismiss())
+        )
         page.on("request", self._request)
 
     def open(self, path: str, *, status: int = 200) -> Page:

@@ -196,6 +196,13 @@ class MemoryReader:
         return {state.id for state in self._touching(id_, side)}
 
 
+class MemoryWatch:
+    """Knows nothing better than to have everything looked at again."""
+
+    def news(self) -> None:
+        return None
+
+
 def _ended(state: ActionState) -> int:
     assert state.ended is not None
     return state.ended

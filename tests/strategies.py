@@ -47,7 +47,7 @@ def actions(draw: st.DrawFn, keys: st.SearchStrategy[str] | None = None) -> Acti
         started, ended = ended, started
     return Action(
         key=draw(st.sampled_from(["k/1", "k/2"]) if keys is None else keys),
-        type=draw(st.sampled_from(["train", "deploy"])),
+        type=draw(st.sampled_from(["train", "deploy", "process"])),
         controller=Controller(namespace=draw(st.sampled_from(["", "n"])), name=draw(words)),
         name=draw(st.none() | words),
         state=draw(st.sampled_from([None, "running", "complete", "failed", "canceled"])),

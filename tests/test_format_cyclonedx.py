@@ -107,7 +107,9 @@ def test_the_bill_of_a_slot_is_that_of_its_last_deployment_that_was_not_just_cla
     """A later claim put nothing there."""
     found = bill(*asked(MemoryReader.of(HISTORY), "k8s://c/n/D/w"))
     assert found["metadata"]["component"]["version"] == "1"
-    assert [c["name"] for c in found["components"] if "modelCard" in c] == ["model"]
+    [model] = [c for c in found["components"] if "modelCard" in c]
+    metrics = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
+    assert (model["name"], [m["type"] for m in metrics]) == ("model", ["precision", "loss"])
 
 
 def test_a_cut_bill_says_that_it_is_incomplete() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +19,7 @@ from tests.conftest import Server
 from tests.graphs import HOSTILE, MODEL, SLOT, asked, hostile, of_all, several, story
 from tests.test_cli import Run, run  # noqa: F401
 
+ROOT = Path(__file__).parent.parent
 WRITERS = [one for one in REGISTRY.values() if one.graph]
 named = pytest.mark.parametrize("form", WRITERS, ids=lambda form: form.name)
 
@@ -115,3 +119,24 @@ def test_formats_are_listed_for_people_and_programs(run: Run) -> None:  # noqa: 
     shown = {one["name"]: one for one in json.loads(run("formats", "--json").out)["items"]}
     assert (shown["slsa"]["import"], shown["prov"]["import"]) == (True, False)
     assert (shown["ndjson"]["store"], shown["prov"]["store"]) == (True, False)
+
+
+def test_the_commands_of_the_manual_run(
+    run: Run,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In their order, on the label bot's history; every format has its section."""
+    manual = (ROOT / "docs" / "formats.md").read_text()
+    assert [name for name in REGISTRY if f"`{name}`" not in manual] == []
+    for part in ("examples", "tests"):
+        (tmp_path / part).symlink_to(ROOT / part)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```sh\n(.*?)^```", manual, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("lineage ")]
+    assert len(lines) > 8
+    for line in lines:
+        words = [str(path) for word in shlex.split(line)[1:]
+                 for path in (sorted(tmp_path.glob(word)) if "*" in word else [word])]  # fmt: skip
+        done = run(*words)
+        assert done.code == 0, f"{line}\n{done.err}"

@@ -179,6 +179,21 @@ def test_a_dataset_is_only_called_one_until_somebody_knows_better() -> None:
     assert join_artifacts(artifact, hooks).type == "Model"
 
 
+def test_a_producer_may_name_the_action_an_event_belongs_to() -> None:
+    """What a Tekton run is known by here; its key must be one of this run."""
+    name = f"tekton.dev/TaskRun/{run_id(12)}"
+    own = facet(key=name, type="train", controller={"cluster": "prod", "name": "trainer"},
+                params={"lr": 0.1})  # fmt: skip
+    nominal = facet(nominalStartTime=time(0))
+    event = run_event(12, run_facets={"lineage_action": own, "nominalTime": nominal})
+    action, _ = only(event)
+    assert (action.key, action.get("type"), action.get("state")) == (name, "train", "running")
+    assert action.get("controller") == ["prod", "", "trainer"]
+    assert (action.get("params.lr"), action.get("params.nominalTime")) == (0.1, time(0))
+    event["run"]["runId"] = run_id(13)
+    assert refused(event)[0]["at"] == "run.facets.lineage_action.key"
+
+
 def test_a_job_event_declares_what_no_run_has_shown() -> None:
     """It is an action of its own, without a state, and its edges are claims."""
     event = run_event("none", None, 7, inputs=[dataset("d", "in")], outputs=[dataset("d", "out")])
@@ -202,6 +217,7 @@ def test_a_dataset_event_describes_a_dataset() -> None:
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"eventTime": "yesterday"}, "eventTime"),
     ({"eventTime": "2020-01-01T00:00:00"}, "eventTime"),
+    ({"eventTime": "9999-12-31T23:59:59-12:00"}, "eventTime"),
     ({"eventTime": None}, "eventTime"),
     ({"producer": "me"}, "producer"),
     ({"schemaURL": None}, "schemaURL"),
@@ -216,18 +232,19 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"inputs": [{"namespace": "x"}]}, "inputs.0.name"),
     ({"inputs": [dataset("s3://b", "a\nb")]}, "inputs.0"),
     ({"outputs": [dataset("d", "t", "")]}, "outputs.0.facets.version.datasetVersion"),
-    ({"outputs": [dataset("d", "t", version=facet())]}, "outputs.0.facets.version.datasetVersion"),
+    (
+        {"outputs": [{**dataset("d", "t"), "facets": {"version": facet()}}]},
+        "outputs.0.facets.version.datasetVersion",
+    ),
     ({"outputs": {"namespace": "d", "name": "t"}}, "outputs"),
     ({"run": {"runId": run_id(1), "facets": {"nominalTime": 3}}}, "run.facets.nominalTime"),
-    ({"dataset": dataset("d", "t")}, "dataset"),
+    ({"dataset": dataset("d", "t"), "run": None}, "dataset"),
 ]
 
 
 @pytest.mark.parametrize(("change", "place"), BROKEN)
 def test_what_is_no_event_is_refused_with_its_place(change: dict[str, Any], place: str) -> None:
     """The place is the event's own, and the message says what to write instead."""
-    if change.get("outputs") == [dataset("d", "t", version=facet())]:
-        change = {"outputs": [{**dataset("d", "t"), "facets": {"version": facet()}}]}
     errors = refused({**run_event(1), **change})
     assert [error["at"] for error in errors] == [place]
     assert errors[0]["message"]

@@ -140,7 +140,7 @@ def compare(reader: SqlReader, oracle: MemoryReader) -> None:
         one_side = reader.touching(ids, side)  # type: ignore[arg-type]
         two_side = oracle.touching(ids, side)  # type: ignore[arg-type]
         for id_ in ids:
-            assert {s.key for s in one_side[id_]} == {s.key for s in two_side[id_]}
+            assert {(s.key, s.id) for s in one_side[id_]} == {(s.key, s.id) for s in two_side[id_]}
     assert reader.owners(ids) == oracle.owners(ids)
     slots = oracle.slots(None, 100)
     assert reader.slots(None, 100) == slots

@@ -15,12 +15,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
 import ui
+from lineage.api.now import Now
 from lineage.errors import LineageError, RenderError
 from lineage.identity import action_id, artifact_id
 from lineage.model import Action, Code, Controller, Reference, Trigger, parse_action
 from ui import graphs, pages, svg
 
-from .memory import MemoryReader
+from .memory import MemoryReader, MemoryWatch
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "label_bot"
 SLOT = "k8s://issue-label-bot/label-bot-prod/Deployment/label-bot-worker"
@@ -65,6 +66,7 @@ def client(actions: list[Action]) -> TestClient:
     app.mount("/static", StaticFiles(directory=ui.static_dir()))
     app.include_router(pages.router)
     app.state.reader = MemoryReader.of(actions)
+    app.state.now = Now(app.state.reader, MemoryWatch())
 
     @app.exception_handler(LineageError)
     def failed(request: Request, error: LineageError) -> Response:

@@ -32,13 +32,13 @@ TEXTS = {
     "attribute": f"' onmouseover='{MARK}' autofocus onfocus='{MARK}",
     "javascript": f"javascript:{MARK}",
     "data": f"data:text/html,<script>{MARK}</script>",
-    "template": "{{ 7*191 }}{% include 'base.html' %}${7*191}",
+    "template": "{{ 7919*7907 }}{% include 'base.html' %}${7919*7907}",
     "long": "very-long-label-" * 320,
     "unbroken": "W" * 5000,
     "right to left": "مرحبا \u202egpj.exe\u202c שלום \u2067x\u2069",
     "emoji": "🙂👩‍👩‍👧‍👦🇩🇪 e\u0301\u0323 Z͑ͫ̓ͪ̂ͫ̽͏a̴l̷g̶o",
     "quotes": "\"'`´“”«»''\"\"",
-    "backslashes": "\\N\\G\\\\\\\"\\u0022\\",
+    "backslashes": '\\N\\G\\\\\\"\\u0022\\',
     "newlines": "one\ntwo\r\nthree\tfour\u2028five\x0b\x0c",
     "controls": "\x01\x02\x07\x08\x1b[31m\x7f\x85\ufeff\uffff",
     "dot": 'a"];evil[label="x"]; }',
@@ -137,7 +137,9 @@ def addresses(server: Server) -> list[str]:
             for edge in client.action(id_)["inputs"] + client.action(id_)["outputs"]:
                 if edge["id"]:
                     out += [f"/artifacts/{edge['id']}", f"/panel/artifacts/{edge['id']}"]
-            out.append(f"/diff?a={quote(f'k8s://c/{quote(text[:250])}/Deployment/{name}', safe='')}")
+            out.append(
+                f"/diff?a={quote(f'k8s://c/{quote(text[:250])}/Deployment/{name}', safe='')}"
+            )
     return list(dict.fromkeys(out))
 
 
@@ -151,10 +153,11 @@ def test_every_page_answers_in_time(hostile: Server) -> None:
             taken = time.perf_counter() - begun
             if taken > MOST:
                 slow[address[:120]] = round(taken, 2)
+            # What a template or a script would make of the texts.
             if answer.status_code >= 500 or "text/html" not in answer.headers["content-type"]:
                 wrong[address[:120]] = answer.status_code
             text = answer.text.lower()
-            if 'href="javascript:' in text or 'href="data:' in text or "1337" in text:
+            if 'href="javascript:' in text or 'href="data:' in text or "62615533" in text:
                 wrong[address[:120]] = "executes"
     assert (slow, wrong) == ({}, {})
 
@@ -188,7 +191,7 @@ def test_the_home_page_and_the_large_graphs_stay_calm(hostile: Server, chromium:
             page = opened.open(path)
             if "lineage" in path:
                 page.locator(".g-node").first.wait_for()
-                assert 5 < page.locator(".g-node").count() <= 150
+                assert 5 <= page.locator(".g-node").count() <= 150
                 assert "folded" in page.inner_text(".counts")
             assert time.perf_counter() - begun < 2 * MOST, path
             assert page.evaluate("window.executed") is None

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
+from lineage.api.now import live_at
 from lineage.errors import NotFound
 from lineage.graph import ArtifactNode
 from lineage.merge import ArtifactState
 from lineage.queries.asof import raise_later
 from lineage.queries.impact import Impact, Served, impact
-from lineage.queries.live import live
 from lineage.store.ports import ArtifactFilter
 from ui import contexts, kinds, links, names, words
 from ui.asked import asked
@@ -52,7 +52,7 @@ def artifact_page(request: Request, id: str, label: str = "", as_of: str = "") -
     found = versions(at.reader, _with(family.items, state))
     known = numbers(found, label)
     reached = _reached(impact(at.reader, id, REACHED))
-    slots = live(at.reader)
+    slots = live_at(request, at.as_of).items
     return at.page(
         "artifact.html",
         "Lineage",

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from lineage.api.now import live_at
 from lineage.errors import BadRequest, NotFound, RenderError
 from lineage.graph import ActionNode, ArtifactNode, Direction, Graph, Node, artifact_node
 from lineage.queries.asof import AsOf
-from lineage.queries.live import live
 from lineage.queries.selection import asked
 from lineage.store.ports import ArtifactFilter, Reader
 from ui import contexts, links, moments, params, svg, words
@@ -27,7 +27,7 @@ from ui.templating import render
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-MOST_NODES = 2000
+MOST_NODES = 6000
 """Nodes a view is chosen from; beyond, the page says that there are more."""
 ROWS = 500
 _VIEWS = ("graph", "columns", "table")
@@ -114,8 +114,9 @@ def lineage_page(
         return _start(request, reader, now)
     past = reader if shows.as_of is None else AsOf(reader, shows.as_of)
     graph = _graph(past, shows)
-    shown = _shown(graph, shows, contexts.live_ids(live(past)))
-    picture, trouble = _picture(shown, shows, contexts.live_ids(live(past)), shows.as_of or now)
+    live_ids = contexts.live_ids(live_at(request, shows.as_of).items)
+    shown = _shown(graph, shows, live_ids)
+    picture, trouble = _picture(shown, shows, live_ids, shows.as_of or now)
     focus = [graph.nodes[id_] for id_ in graph.of if id_ in graph.nodes]
     rows = contexts.edge_rows(graph if shows.view == "table" else shown.folded.graph)
     return render(
@@ -214,7 +215,7 @@ def artifact_panel(request: Request, id: str, as_of: str = "") -> Response:
     state = reader.artifact(id)
     if state is None:
         raise NotFound(f"No artifact has the id {words.middle(id, 80)!r}.")
-    page = contexts.artifact_page(reader, state, live(reader))
+    page = contexts.artifact_page(reader, state, live_at(request, moment).items)
     return render("panel_artifact.html", request, moment or _now(), page=page)
 
 

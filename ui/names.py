@@ -37,6 +37,8 @@ def tail(node: ArtifactNode) -> str:
 
 def short(node: ArtifactNode) -> str:
     """One word for the version in a sentence: `TCN4131…420416`, `m-0042`, `sha256:8be1…77`."""
+    if node.version and node.version.startswith("mlmd:") and node.name:
+        return words.clean(node.name)  # the number of another tool's node tells nobody anything
     return words.version(node.version) if node.version else words.middle(tail(node))
 
 

@@ -7,8 +7,8 @@ import time
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
+from lineage.api.now import live_at
 from lineage.queries.asof import AsOf
-from lineage.queries.live import live
 from lineage.store.ports import Reader
 from ui import action, activity, artifact, diff, flow, graphs, impact, links, params, search
 from ui.board import SORTS, board
@@ -40,7 +40,7 @@ def live_page(
     reader, now = _reader(request), _now()
     moment = params.moment(as_of)
     past = reader if moment is None else AsOf(reader, moment)
-    slots = live(past, namespace or None)
+    slots = live_at(request, moment, namespace or None).items
     uris = reader.slots(None, 5000)
     return render(
         "live.html",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 
 from lineage.api.requests import bounded_body
 from lineage.errors import BadRequest, TooLarge
@@ -23,7 +24,7 @@ async def decoded_body(request: Request, most: int) -> bytes:
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise BadRequest(f"content-encoding: {encoding[:40]} is not read here; send gzip or none")
     body = await bounded_body(request, most)
-    return unpacked(body, most) if encoding.endswith("gzip") else body
+    return await run_in_threadpool(unpacked, body, most) if "gzip" in encoding else body
 
 
 def unpacked(body: bytes, most: int) -> bytes:

@@ -120,7 +120,7 @@ def list_controllers(reader: ReaderAt, cursor: Cursor = None, limit: Limit = 50)
 def get_export(request: Request, reader: ReaderOf, format: FormatName = "ndjson") -> Response:
     """The whole store; as NDJSON records, recorded elsewhere, they make the same store."""
     form, lines = whole_store(request, format, reader)
-    return StreamingResponse(lines, media_type=form.media)
+    return StreamingResponse(lines, media_type=form.lines or form.media)
 
 
 def _artifact(reader: Reader, id: str) -> Any:

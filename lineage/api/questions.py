@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from lineage.api.examples import problems
 from lineage.api.formats import FormatName, graph_format
 from lineage.api.kept import Kept
+from lineage.api.now import Now
 from lineage.api.requests import (
     Cursor,
     Limit,
@@ -17,7 +20,6 @@ from lineage.api.requests import (
     SettingsOf,
     answer,
     moment,
-    written,
 )
 from lineage.errors import BadRequest, NotFound
 from lineage.graph import Direction
@@ -83,17 +85,25 @@ def get_live(
 ) -> Response:
     """What is in production, now or at a past moment: since when, and by which action."""
 
+    if moment("as_of", as_of) is None:
+        now: Now = request.app.state.now
+        rows = now.page(namespace, cursor, limit)
+        return _slots(None, [orjson.Fragment(row.json) for row in rows.items], rows.cursor)
+
     def make() -> bytes:
         found = page(reader, namespace, cursor, limit)
-        slots = [slot.json() for slot in found.items]
-        return written(
-            {"as_of": _moment(as_of), "slots": slots,
-             "truncated": found.cursor is not None, "cursor": found.cursor}
-        )  # fmt: skip
+        return bytes(_slots(as_of, [slot.json() for slot in found.items], found.cursor).body)
 
     kept: Kept = request.app.state.kept
     body = kept.answer(str(request.url), reader, make)
     return Response(body, media_type="application/json")
+
+
+def _slots(as_of: str | None, slots: Sequence[Any], cursor: str | None) -> Response:
+    return answer(
+        {"as_of": _moment(as_of), "slots": slots, "truncated": cursor is not None,
+         "cursor": cursor}
+    )  # fmt: skip
 
 
 @router.get("/live/{slot:path}/history", response_class=Response, responses=problems(400, 404))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from lineage.api.examples import problems
-from lineage.api.requests import AskedAt, Cursor, ReaderAt, answer
+from lineage.api.now import live_at
+from lineage.api.requests import AskedAt, Cursor, Moment, ReaderAt, answer, moment
 from lineage.model import iso
 from lineage.queries.live import LIMIT
 from lineage.queries.reasons import Limits
-from lineage.queries.stale import stale
+from lineage.queries.stale import judged
 
 router = APIRouter(tags=["ask"])
 
 
 @router.get("/stale", response_class=Response, responses=problems(400))
 def get_stale(
+    request: Request,
     reader: ReaderAt,
     now: AskedAt,
+    as_of: Moment = None,
     namespace: Annotated[str | None, Query(max_length=256)] = None,
     max_age: Annotated[
         str | None,
@@ -33,7 +36,9 @@ def get_stale(
     limit: Annotated[int, Query(ge=1, le=LIMIT, description="slots")] = LIMIT,
 ) -> Response:
     """Which live slots have a newer model, newer data or newer code behind them, and how far."""
-    slots, truncated = stale(reader, now, namespace, Limits.parse(max_age), cursor, limit)
+    limits = Limits.parse(max_age)
+    live = live_at(request, moment("as_of", as_of), namespace, cursor, limit)
+    slots, truncated = judged(reader, live, now, limits)
     return answer(
         {
             "as_of": iso(now),

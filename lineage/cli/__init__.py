@@ -21,6 +21,7 @@ from lineage.cli.formats import formats
 from lineage.cli.forward import forward
 from lineage.cli.history import history
 from lineage.cli.impact import impact
+from lineage.cli.import_mlmd import import_mlmd
 from lineage.cli.imports import import_
 from lineage.cli.lambda_check import lambda_check
 from lineage.cli.observe import observe
@@ -67,6 +68,7 @@ for name, command in (
     app.command(name)(command)
 app.add_typer(observe)
 app.add_typer(record, name="record")
+import_.command("mlmd")(import_mlmd)
 app.add_typer(import_, name="import")
 app.add_typer(outbox, name="outbox")
 

@@ -21,6 +21,9 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port; 0 = any free one.")] = None,
+    mlmd_port: Annotated[
+        int | None, typer.Option(help="Answer ML Metadata's own clients on this port.")
+    ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Answer questions, refuse to record.")
     ] = False,
@@ -36,8 +39,14 @@ def serve(
     """
     target: Target = ctx.obj
     settings = target.settings(
-        store=store or target.store, host=host, port=port, read_only=read_only or None
+        store=store or target.store,
+        host=host,
+        port=port,
+        mlmd_port=mlmd_port,
+        read_only=read_only or None,
     )
+    if settings.read_only and settings.mlmd_port:
+        raise typer.BadParameter("--mlmd-port is for writing; leave out --read-only or it.")
     listener = listen(settings.host, settings.port, insecure)
     url = f"http://{_shown(listener)}:{listener.getsockname()[1]}"
     logging.basicConfig(
@@ -46,9 +55,14 @@ def serve(
 
     from lineage.embedded import app_server
 
+    def ready() -> None:
+        typer.echo(f"Lineage is ready at {url}")
+        if settings.mlmd_port:
+            typer.echo(f"ML Metadata is answered at {_shown(listener)}:{settings.mlmd_port}")
+
     server = app_server(
         settings,
-        lambda: typer.echo(f"Lineage is ready at {url}"),
+        ready,
         log_level="warning" if settings.log_level == "info" else settings.log_level,
     )
     # uvicorn stops gracefully on these, then raises them again: that would turn a clean

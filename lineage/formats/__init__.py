@@ -10,8 +10,8 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 class Detail:
     """What a graph's nodes do not carry: all that is known of each, by id.
 
-    `artifacts` holds at least those on the edges of `actions`, even where the graph was cut.
+    `artifacts` holds at least those on the edges of `actions`, even where the graph was cut;
+    `measured` for a model the actions that evaluated it, which are seldom in the graph.
     """
 
     actions: Mapping[str, ActionState]
     artifacts: Mapping[str, ArtifactState]
+    measured: Mapping[str, Sequence[ActionState]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Format:
     each: Callable[[ActionState, Mapping[str, ArtifactState]], bytes] | None = None
     read: Callable[[bytes], Iterable[dict[str, Any]]] | None = None
     head: bytes = b""
+    lines: str = ""
+    """The media type of a whole store, where it is not `media`."""
     plain: bool = False
     """`graph` is content with nodes and edges: it may be given an empty detail."""
 

@@ -73,15 +73,12 @@ class _Parts:
         self._graph = graph
         self._actions = {i: a for i, a in detail.actions.items() if i in graph.nodes}
         self._artifacts = {i: a for i, a in detail.artifacts.items() if i in graph.nodes}
-        self._known = detail.artifacts
+        self._known, self._measured = detail.artifacts, detail.measured
         self._before: dict[str, set[str]] = defaultdict(set)
-        self._read_by: dict[str, set[str]] = defaultdict(set)
         for edge in graph.edges:
             self._before[edge.target].add(edge.source)
             if edge.kind == "same content":
                 self._before[edge.source].add(edge.target)
-            if edge.target in self._actions:
-                self._read_by[edge.source].add(edge.target)
 
     def subject(self) -> str:
         """The one artifact the bill is about. Of several versions it is the one made last and
@@ -159,11 +156,10 @@ class _Parts:
         makers = [a for a in self._actions.values() if ("out", id_) in _ends(a)]
         inputs = {source for maker in makers for source in self._before[maker.id]}
         data = sorted(i for i in inputs if self._artifacts[i].type == "Dataset")
-        readers = [self._actions[reader] for reader in self._read_by[id_]]
         card: Values = {}
         if data:
             card["modelParameters"] = {"datasets": [{"ref": one} for one in data]}
-        if metrics := self._metrics([*makers, *readers]):
+        if metrics := self._metrics([*makers, *self._measured.get(id_, ())]):
             card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
         params = {n: v for maker in makers for n, v in _group(maker, "params")}
         if params:

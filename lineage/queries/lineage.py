@@ -219,11 +219,10 @@ def _by_uri(reader: Reader, ref: str) -> list[str]:
     identities = list(dict.fromkeys(_identities(ref)))
     families = reader.families(list(dict.fromkeys(i.uri for i in identities)))
     for identity in identities:
-        family = [artifact.id for artifact in families.get(identity.uri, ())]
-        if identity.version is None and family:
-            return sorted(family)
-        if identity.id in family:
-            return [identity.id]
+        family = families.get(identity.uri, ())
+        named = [one.id for one in family if identity.version in (None, one.version)]
+        if named:
+            return sorted(named)
     return []
 
 

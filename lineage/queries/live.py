@@ -24,6 +24,7 @@ from lineage.store.ports import Page, Reader
 
 Status = Literal["agree", "disagree", "unknown origin"]
 LIMIT = 1000
+Order = tuple[int, str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,29 @@ def page(reader: Reader, namespace: str | None, cursor: str | None, limit: int) 
     Raises:
         BadRequest: the cursor is none.
     """
+    found = chosen(reader, namespace, cursor, limit)
+    return Page(sorted(held(reader, found.items), key=order), found.cursor)
+
+
+def chosen(reader: Reader, namespace: str | None, cursor: str | None, limit: int) -> Page[str]:
+    """The slots of a page (canonical URIs).
+
+    Raises:
+        BadRequest: the cursor is none.
+    """
     if cursor is not None and not cursor.startswith(SLOT):
         raise BadRequest("cursor: not one of ours; leave it out to begin at the first page")
     uris = reader.slots(namespace, limit + 1, cursor)
-    more = uris[limit - 1] if len(uris) > limit else None
-    return Page(_slots(reader, uris[:limit]), more)
+    return Page(uris[:limit], uris[limit - 1] if len(uris) > limit else None)
 
 
-def _slots(reader: Reader, uris: Sequence[str]) -> list[Slot]:
+def order(slot: Slot) -> Order:
+    """What needs a look comes first, then by name; of one slot what has the most traffic."""
+    return _FIRST.index(slot.status), slot.uri, -(slot.traffic or 0)
+
+
+def held(reader: Reader, uris: Sequence[str]) -> list[Slot]:
+    """What is live in each of these slots. What is said of one depends on no other."""
     places, known = present(reader, uris)
     deploys = {
         (place.uri, n): (term.deploy, term.models)
@@ -115,8 +131,7 @@ def _slots(reader: Reader, uris: Sequence[str]) -> list[Slot]:
         for n, term in enumerate(place.live.terms)
     }
     trained = trainings(reader, deploys, known)
-    slots = [slot for place in places for slot in _of(place, known, trained)]
-    return sorted(slots, key=lambda s: (_FIRST.index(s.status), s.uri, -(s.traffic or 0)))
+    return [slot for place in places for slot in _of(place, known, trained)]
 
 
 def _of(

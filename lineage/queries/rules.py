@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from lineage.graph import Edge, is_own
-from lineage.identity import artifact_id, is_digest
+from lineage.identity import NODES, artifact_id, is_digest
 from lineage.merge import ActionState, ArtifactState
 from lineage.store.ports import Reader
 
@@ -100,11 +100,21 @@ def joined(everything: Collection[ArtifactState]) -> set[Edge]:
         for alias in one.aliases:
             named[alias].append(one)
     out = {edge for copies in contents.values() for edge in _star(copies)}
+    if any(one.id.startswith(NODES) for one in everything):
+        out |= _twins(everything)
     for one in everything if named else ():
         for other in named.get(one.uri, ()):
             if _agree(one, other):
                 out.add(_same(one.id, other.id))
     return out
+
+
+def _twins(everything: Collection[ArtifactState]) -> set[Edge]:
+    """Of ours there is one of each version; another tool may have a node for every mention."""
+    mentions: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+    for one in everything:
+        mentions[one.uri, one.version].add(one.id)
+    return {_same(min(ids), id_) for ids in mentions.values() for id_ in ids - {min(ids)}}
 
 
 def _star(copies: Mapping[str, str]) -> Iterator[Edge]:

@@ -72,7 +72,13 @@ def stale(
     Raises:
         BadRequest: the cursor is none.
     """
-    found = page(reader, namespace, cursor, limit)
+    return judged(reader, page(reader, namespace, cursor, limit), now, limits)
+
+
+def judged(
+    reader: Reader, found: Page[Slot], now: int, limits: Limits | None = None
+) -> tuple[Page[Staleness], bool]:
+    """The same of a page of live slots."""
     out = staleness(reader, found.items, now, limits)
     return Page(out, found.cursor), any(one.truncated for one in out)
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from typing import Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from lineage.errors import StoreUnavailable
@@ -21,6 +23,12 @@ INDEXES = (
     ("lineage_association_execution", "Association", "execution_id"),
 )
 CACHE_KIB = 8192
+SCHEMA = 10
+"""Of MLMD's database; ml-metadata 1.17 and 1.21 both have it."""
+_OTHER_SCHEMA = (
+    "{path} has schema {version} of ML Metadata, and only {schema} is read. Upgrade a copy: open "
+    "it once by MetadataStore(config, enable_upgrade_migration=True) of ml-metadata 1.17"
+)
 
 IDS = "(SELECT value FROM json_each(:ids))"
 """A list as one JSON parameter: however long it is, the statement is compiled once."""
@@ -46,6 +54,37 @@ def read_engine(path: str) -> Engine:
             connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def whose(path: str) -> Literal["nobody", "ours", "another tool"]:
+    """Who made this store, without touching it: "nobody" where there is no file yet.
+
+    Raises:
+        StoreUnavailable: it is no store of ML Metadata, or not of this schema.
+    """
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
+        return "nobody"
+    engine = read_engine(path)
+    try:
+        with engine.connect() as db:
+            names = {row[0] for row in db.exec_driver_sql("SELECT name FROM sqlite_master")}
+            known = "MLMDEnv" in names
+            version = (
+                db.exec_driver_sql("SELECT MAX(schema_version) FROM MLMDEnv").scalar()
+                if known
+                else None
+            )
+    except DatabaseError as error:
+        raise StoreUnavailable(
+            f"{path} is no SQLite database that can be read: {error.orig}"
+        ) from error
+    finally:
+        engine.dispose()
+    if names and version is None:
+        raise StoreUnavailable(f"{path} is no store of ML Metadata; check the path")
+    if version is not None and version != SCHEMA:
+        raise StoreUnavailable(_OTHER_SCHEMA.format(path=path, version=version, schema=SCHEMA))
+    return "nobody" if not names else "ours" if INDEXES[0][0] in names else "another tool"
 
 
 def add_indexes(path: str) -> None:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from lineage.errors import MalformedIdentity
 from lineage.identity import NODE, identify, node_id
-from lineage.merge import GENERIC, GENERIC_ACT, ActionState, ArtifactState, Edge, Fields
-from lineage.model import REDACTED, looks_secret
+from lineage.merge import ActionState, ArtifactState, Edge, Fields
+from lineage.model import GENERIC, GENERIC_ACT, REDACTED, looks_secret
 
 OURS = "lineage."
 """What the names of our types begin with."""
@@ -38,7 +38,7 @@ _ARTIFACTS = {"mlmd.Dataset": "Dataset", "mlmd.Model": "Model", "mlmd.Metrics": 
               "kubeflow.org/alpha/metrics": "Metrics", "google.BQTable": "Dataset"}  # fmt: skip
 _KINDS = ("Dataset", "Model", "Metrics")
 _ARTIFACT_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,127}\Z")
-_STATES = {1: "running", 2: "running", 3: "complete", 4: "failed", 5: "complete", 6: "canceled"}
+STATES = {1: "running", 2: "running", 3: "complete", 4: "failed", 5: "complete", 6: "canceled"}
 _CACHED = 5
 _ENDED = (3, 4, 5, 6)
 _GONE = {3: "marked for deletion", 4: "deleted", 5: "abandoned"}
@@ -92,7 +92,7 @@ def action(
         "controller": ["", _namespace(values, members), _controller(node, values, members)],
         "started_at": node.created * 1000,
     }
-    if state := _STATES.get(node.state or 0):
+    if state := STATES.get(node.state or 0):
         said["state"] = state
     if node.state in _ENDED:
         said["ended_at"] = max(node.updated, node.created) * 1000
@@ -115,15 +115,10 @@ def artifact(node: Node, values: Values) -> ArtifactState:
     """Where the URI is missing or cannot be one, the node's own name stands for it."""
     at = node.updated * 1000
     type_ = artifact_type(node.type, node.base)
-    declared = values.get("version")
-    version = str(declared) if declared not in (None, "") else None
-    named, fields = f"{NODE}artifact/{node.number}", Fields()
-    try:
-        uri, found, _ = identify(node.uri or named, version, type_)
-    except MalformedIdentity:
-        uri, found = named, None
-        if node.uri:
-            fields["properties.uri"] = (at, node.uri)
+    fields: Fields = {}
+    uri, version = _identity(node, values.get("version"), type_)
+    if node.uri and uri.startswith(NODE):
+        fields["properties.uri"] = (at, node.uri)
     if type_ != GENERIC:
         fields["type"] = (at, type_)
     if name := _name(values) or node.name:
@@ -133,7 +128,17 @@ def artifact(node: Node, values: Values) -> ArtifactState:
     for name, value in _properties(values):
         fields[f"properties.{name}"] = (at, REDACTED if looks_secret(name) else value)
     key = artifact_key(node.number, node.external)
-    return ArtifactState(key, uri, found or f"mlmd:{node.number}", fields)
+    return ArtifactState(key, uri, version or f"mlmd:{node.number}", fields)
+
+
+def _identity(node: Node, declared: Any, type_: str) -> tuple[str, str | None]:
+    version = str(declared) if isinstance(declared, str | int) and declared != "" else None
+    for mention in ((node.uri or "", version), (node.uri or "", None)):
+        try:
+            return identify(*mention, type_)[:2]
+        except MalformedIdentity:
+            continue
+    return f"{NODE}artifact/{node.number}", None
 
 
 def artifact_key(number: int, external: str | None) -> str:
@@ -162,7 +167,7 @@ def artifact_type(name: str, base: str | None) -> str:
 
 def states_of(state: str) -> list[int]:
     """What MLMD calls one of our states."""
-    return [number for number, name in _STATES.items() if name == state]
+    return [number for number, name in STATES.items() if name == state]
 
 
 def controller_name(raw: str) -> str:
@@ -212,7 +217,7 @@ def _node_name(node: Node) -> str | None:
 
 def _image(image: Any) -> str | None:
     try:
-        return image if image and identify(image, None, "Image") else None
+        return image if isinstance(image, str) and identify(image, None, "Image") else None
     except MalformedIdentity:
         return None
 

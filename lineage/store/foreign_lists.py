@@ -163,6 +163,14 @@ def together(
     return out
 
 
+def span(db: Connection, known: Types) -> tuple[int | None, int | None]:
+    """When the first began and the last (µs)."""
+    sql = f"SELECT MIN(create_time_since_epoch), MAX(create_time_since_epoch) FROM Execution n WHERE {_SHOWN}"
+    rows = db.execute(text(sql), {"shown": json.dumps(known.shown)})
+    first, last = rows.one()
+    return (None, None) if first is None else (first * 1000, last * 1000)
+
+
 def by_key(db: Connection, known: Types) -> list[int]:
     """MLMD's ids of all actions that are shown, in the order of their keys."""
     key = "name"

@@ -70,12 +70,18 @@ def types(db: Connection) -> Types:
 def actions_of(db: Connection, rows: Sequence[Any]) -> list[ActionState | None]:
     """States of rows (external id, record or None, MLMD's id), in their order; None = of what
     is not shown."""
-    others = actions(db, [row[2] for row in rows if row[1] is None])
+    without = [row[2] for row in rows if row[1] is None]
+    if not without:
+        return [action_of(row) for row in rows]
+    others = actions(db, without)
     return [others.get(row[2]) if row[1] is None else action_of(row) for row in rows]
 
 
 def artifacts_of(db: Connection, rows: Sequence[Any]) -> list[ArtifactState]:
-    others = artifacts(db, [row[2] for row in rows if row[1] is None])
+    without = [row[2] for row in rows if row[1] is None]
+    if not without:
+        return [artifact_of(row) for row in rows]
+    others = artifacts(db, without)
     states = (others.get(row[2]) if row[1] is None else artifact_of(row) for row in rows)
     return [state for state in states if state is not None]
 
@@ -84,14 +90,16 @@ def actions_numbered(
     db: Connection, ids: Collection[int], folded: bool = False
 ) -> dict[int, ActionState]:
     """Actions by MLMD's ids, ours and others'."""
-    found = {row[2]: action_of(row) for row in fetch(db, RECORDS["Execution"], ids)}
+    sql = RECORDS["Execution"].replace("''", "execution_id", 1)
+    found = {row[0]: action_of(("", row[1])) for row in fetch(db, sql, ids)}
     if len(found) < len(ids):
         found |= actions(db, [id_ for id_ in ids if id_ not in found], folded)
     return found
 
 
 def artifacts_numbered(db: Connection, ids: Collection[int]) -> dict[int, ArtifactState]:
-    found = {row[2]: artifact_of(row) for row in fetch(db, RECORDS["Artifact"], ids)}
+    sql = RECORDS["Artifact"].replace("''", "artifact_id", 1)
+    found = {row[0]: artifact_of(("", row[1])) for row in fetch(db, sql, ids)}
     if len(found) < len(ids):
         found |= artifacts(db, [id_ for id_ in ids if id_ not in found])
     return found

@@ -251,3 +251,12 @@ class Changes(Protocol):
     def changed(self, after: Position, limit: int) -> list[tuple[Position, ActionState]]:
         """Those written after a position, the earliest first."""
         ...
+
+
+class Watch(Protocol):
+    """Tells one asker, who asks again and again, what became other in between."""
+
+    def news(self) -> Sequence[ActionState | ArtifactState] | None:
+        """Every action and artifact written since the last call, or more than these, as they
+        are now; None = too many, or it cannot be told: everything may be other."""
+        ...

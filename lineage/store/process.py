@@ -5,8 +5,8 @@ on some errors, and shares no file locks with Python's sqlite3 (docs/mlmd.md, tr
 none of that can hurt: request bytes are handed to the library unread, and `StoreProcess`
 (`lineage.store.supervisor`) starts it again when it dies.
 
-Run as `python -m lineage.store.process --sqlite FILE --socket PATH`. It prints `ready`,
-and ends when its standard input closes, that is when its server is gone.
+Run as `python -m lineage.store.process --sqlite FILE --socket PATH [--mlmd HOST --port N]`. It
+prints `ready`, and ends when its standard input closes, that is when its server is gone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ UNBOUNDED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 MAX_MESSAGE = 3000
 LOCK_WAIT = 5.0
 EXIT_IN_USE = 75
+EXIT_NO_PORT = 76
+OTHERS = [
+    ("grpc.max_receive_message_length", 64 * 2**20),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.so_reuseport", 0),  # a port that is taken shall not be shared in silence
+]
+"""Options where clients of others call: what they send is bounded."""
 _BROKEN = {9, 13}  # FAILED_PRECONDITION, INTERNAL: the connection may be unusable (trap 4)
 
 
@@ -106,8 +113,12 @@ class Store:
         raise AssertionError
 
 
-def serve(store: Store, address: str) -> Any:
-    """A started gRPC server that answers MLMD's service by forwarding bytes."""
+def serve(store: Store, address: str, options: Any = UNBOUNDED) -> Any:
+    """A started gRPC server that answers MLMD's service by forwarding bytes.
+
+    Raises:
+        RuntimeError: the address is taken, or not ours.
+    """
     import grpc
 
     codes = {code.value[0]: code for code in grpc.StatusCode}
@@ -126,11 +137,21 @@ def serve(store: Store, address: str) -> Any:
 
             return grpc.unary_unary_rpc_method_handler(answer)
 
-    server = grpc.server(ThreadPoolExecutor(4), options=UNBOUNDED)
+    server = grpc.server(ThreadPoolExecutor(4), options=options)
     server.add_generic_rpc_handlers((Forward(),))
     server.add_insecure_port(address)
     server.start()
     return server
+
+
+def serve_others(store: Store, host: str, port: int) -> Any:
+    """The same service on a TCP port, with threads of its own: whatever others call, ours gets
+    its turn. Exits with EXIT_NO_PORT when the port cannot be had."""
+    try:
+        return serve(store, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", OTHERS)
+    except RuntimeError:
+        print(f"cannot listen on {host} port {port}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_NO_PORT)
 
 
 def _exit_with_parent() -> NoReturn:
@@ -144,16 +165,22 @@ def main() -> None:
     parser.add_argument("--sqlite", required=True)
     parser.add_argument("--socket", required=True)
     parser.add_argument("--wait", type=float, default=LOCK_WAIT)
+    parser.add_argument("--mlmd", metavar="HOST")
+    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     # Signals to the whole group (Ctrl-C) are for the server, which still has writes to finish.
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
     lock = hold_lock(options.sqlite + ".lock", options.wait)
     create_wal(options.sqlite)
-    server = serve(Store(sqlite_config(options.sqlite)), f"unix:{options.socket}")
+    store = Store(sqlite_config(options.sqlite))
+    server = serve(store, f"unix:{options.socket}")
+    # Held to the end: gRPC stops a server that nobody holds.
+    others = serve_others(store, options.mlmd, options.port) if options.mlmd else None
     print("ready", flush=True)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     server.wait_for_termination()
+    del others
     os.close(lock)
 
 

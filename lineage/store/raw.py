@@ -3,7 +3,7 @@
 Kept before they are acknowledged: `keep` returns after an fsync, and those who keep at the
 same time share one. An event that is here already is not kept twice. Of more than the bound
 the oldest are removed, and counted. SQLite, because a torn write, a repetition and a removal
-are its daily work (docs/decisions/{DECISION}). Knows nothing of what is in an event.
+are its daily work (docs/decisions/0009). Knows nothing of what is in an event.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class RawPage(NamedTuple):
 @dataclass(slots=True)
 class _Ticket:
     bodies: Sequence[bytes]
-    done: bool = False
+    kept: bool = False
     error: Exception | None = None
 
 
@@ -110,9 +110,9 @@ class RawEvents(RawPages):
         with self._queue:
             self._waiting.append(ticket)
         with self._turn:
-            if not ticket.done:  # whoever has the turn writes for all who wait
-                self._write()
-        if ticket.error is not None:
+            if not (ticket.kept or ticket.error):
+                self._write()  # whoever has the turn writes for all who wait
+        if not ticket.kept:
             raise StoreUnavailable(
                 f"the raw event could not be kept ({ticket.error}); nothing is acknowledged, "
                 "so send it again"
@@ -125,13 +125,14 @@ class RawEvents(RawPages):
     def _write(self) -> None:
         with self._queue:
             tickets, self._waiting = self._waiting, []
-        error: Exception | None = None
         try:
             self._commit([body for ticket in tickets for body in ticket.bodies])
-        except sqlite3.Error as caught:
-            error = caught
-        for ticket in tickets:
-            ticket.done, ticket.error = True, error
+        except Exception as error:
+            for ticket in tickets:
+                ticket.error = error
+        else:
+            for ticket in tickets:
+                ticket.kept = True
 
     def _commit(self, bodies: Sequence[bytes]) -> None:
         self._db.execute("BEGIN IMMEDIATE")

@@ -11,20 +11,20 @@ import base64
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, text
 
 from lineage.errors import BadRequest
 from lineage.graph import Direction
-from lineage.identity import is_digest, node_named, node_number
+from lineage.identity import is_digest, node_named
 from lineage.merge import ActionState, ArtifactState
-from lineage.store import codec, foreign, foreign_lists, foreign_rows
+from lineage.store import codec, foreign_lists, foreign_rows, nodes
 from lineage.store import slots as slot_queries
 from lineage.store.database import IDS
 from lineage.store.filters import action_where, artifact_where, starts
-from lineage.store.foreign_rows import actions_numbered, actions_of, artifacts_of
+from lineage.store.foreign_rows import actions_numbered, artifacts_of
 from lineage.store.ports import (
     ActionFilter,
     ArtifactFilter,
@@ -34,7 +34,7 @@ from lineage.store.ports import (
     Recent,
 )
 from lineage.store.recent import latest
-from lineage.store.select import ACTIONS, ARTIFACTS, INS, OUTS, SIDES, action_of, fetch
+from lineage.store.select import ARTIFACTS, INS, OUTS, SIDES, action_of, fetch
 from lineage.store.walks import Found, loaded, reach
 
 WALK = 500
@@ -71,14 +71,11 @@ class SqlReader:
 
     def actions_by_id(self, ids: Sequence[str]) -> dict[str, ActionState]:
         with self._engine.connect() as db:
-            rows = fetch(db, ACTIONS + f"WHERE n.external_id IN {IDS}", ids)
-            found = {row[0]: action_of(row) for row in rows}
-            numbers = _numbers("execution", ids)
-            return {s.id: s for s in foreign_rows.actions(db, numbers, True).values()} | found
+            return nodes.actions(db, ids)
 
     def artifacts_by_id(self, ids: Sequence[str]) -> dict[str, ArtifactState]:
         with self._engine.connect() as db:
-            return _artifacts(db, ids)
+            return nodes.artifacts(db, ids)
 
     # -- lists ----------------------------------------------------------------------
 
@@ -120,7 +117,9 @@ class SqlReader:
         self, filter: ArtifactFilter, cursor: str | None, limit: int
     ) -> Page[ArtifactState]:
         with self._engine.connect() as db:
-            where, values = artifact_where(filter, foreign_rows.types(db))
+            asked = filter.type is not None or filter.q
+            known = foreign_rows.types(db) if asked else foreign_rows.Types()
+            where, values = artifact_where(filter, known)
             if cursor is not None:
                 where.append("n.id < :last")
                 (values["last"],) = _decode(cursor, (int,))
@@ -145,7 +144,7 @@ class SqlReader:
         GROUP BY p.string_value ORDER BY p.string_value LIMIT :limit
         """
         with self._engine.connect() as db:
-            counts = Counter({path: n for path, n in db.execute(text(sql), values)})
+            counts = Counter({row[0]: row[1] for row in db.execute(text(sql), values)})
             others = foreign_lists.controllers(db, foreign_rows.types(db), until)
         paths = {codec.controller_path(*who): n for who, n in others.items()}
         counts.update({path: n for path, n in paths.items() if path > after})
@@ -169,14 +168,14 @@ class SqlReader:
     ) -> Mapping[str, list[ActionState]]:
         out: dict[str, list[ActionState]] = {id_: [] for id_ in artifacts}
         with self._engine.connect() as db:
-            for id_, state in _touching(db, artifacts, SIDES[side]):
+            for id_, state in nodes.touching(db, artifacts, SIDES[side]):
                 out[id_].append(state)
         return out
 
     def owners(self, artifacts: Sequence[str]) -> Mapping[str, str]:
         last: dict[str, tuple[int, str]] = {}
         with self._engine.connect() as db:
-            for id_, state in _touching(db, artifacts, f"{INS}, {OUTS}"):
+            for id_, state in nodes.touching(db, artifacts, f"{INS}, {OUTS}"):
                 last[id_] = max(last.get(id_, (-1, "")), (state.clock, state.key))
         return {id_: key for id_, (_, key) in last.items()}
 
@@ -243,7 +242,7 @@ class SqlReader:
             for kind, into in (("Execution", found.actions), ("Artifact", found.artifacts)):
                 sql = f"SELECT id FROM {kind} WHERE external_id IN {IDS}"
                 into |= dict.fromkeys(row[0] for row in fetch(db, sql, starts))
-                into |= dict.fromkeys(_numbers(kind.lower(), starts))
+                into |= dict.fromkeys(nodes.numbers(kind.lower(), starts))
             ways = [w for w in ("upstream", "downstream") if direction in (w, "both")]
             parts = [reach(db, way, found, depth, max_nodes) for way in ways]
             for part in parts:
@@ -258,33 +257,10 @@ class SqlReader:
             for start in range(0, len(ids), WALK):
                 found = actions_numbered(db, ids[start : start + WALK])
                 states = sorted(found.values(), key=lambda s: s.key)
-                yield states, _artifacts(db, sorted({e.artifact for s in states for e in s.edges}))
-
-
-def _touching(db: Connection, ids: Sequence[str], types: str) -> Iterator[tuple[str, ActionState]]:
-    """(artifact id, action) for the events of these types."""
-    sql = f"""
-    SELECT a.external_id, p.proto_value, v.execution_id, a.id FROM Artifact a
-    JOIN Event v ON v.artifact_id = a.id AND v.type IN ({types})
-    LEFT JOIN ExecutionProperty p ON p.execution_id = v.execution_id
-      AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
-    WHERE a."""
-    rows = [*fetch(db, f"{sql}external_id IN {IDS}", ids)]
-    rows += fetch(db, f"{sql}id IN {IDS}", _numbers("artifact", ids))
-    for row, state in zip(rows, actions_of(db, rows), strict=True):
-        if state is not None:
-            yield foreign.artifact_key(row[3], row[0]), state
-
-
-def _artifacts(db: Connection, ids: Sequence[str]) -> dict[str, ArtifactState]:
-    rows = fetch(db, ARTIFACTS + f"WHERE n.external_id IN {IDS}", ids)
-    others = foreign_rows.artifacts(db, _numbers("artifact", ids)).values()
-    return {state.id: state for state in (*artifacts_of(db, rows), *others)}
-
-
-def _numbers(kind: str, ids: Iterable[str]) -> list[int]:
-    """MLMD's ids of those that are called by them."""
-    return [number for id_ in ids if (number := node_number(kind, id_)) is not None]
+                yield (
+                    states,
+                    nodes.artifacts(db, sorted({e.artifact for s in states for e in s.edges})),
+                )
 
 
 def _encode(*values: str | int) -> str:

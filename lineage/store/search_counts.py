@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Engine, text
 
 from lineage.model import microseconds
-from lineage.store import codec
+from lineage.store import codec, foreign, foreign_lists
+from lineage.store.foreign_rows import types
 from lineage.store.ports import Counts, Kind
 from lineage.store.search_feed import TABLES
 
@@ -28,18 +30,29 @@ def count(
     with engine.connect() as db:
         first, last = (db.execute(text(_END.format(end=e))).scalar() for e in ("ASC", "DESC"))
         controllers = int(db.execute(text(_CONTROLLERS)).scalar() or 0)
-    return Counts(actions, artifacts, controllers, _micros(first), _micros(last), size(path))
+        known = types(db)
+        controllers += len(foreign_lists.controllers(db, known, None))
+        spans = [_micros(first), _micros(last), *foreign_lists.span(db, known)]
+    times = [moment for moment in spans if moment is not None]
+    first, last = min(times, default=None), max(times, default=None)
+    return Counts(actions, artifacts, controllers, first, last, size(path))
 
 
 def tally(engine: Engine, kind: Kind) -> dict[tuple[str, str], int]:
     """Nodes by (type as first recorded, state): reads every node, so only without an index."""
     state = "n.last_known_state" if kind == "action" else "NULL"
-    sql = f"""SELECT t.name, {state}, COUNT(*) FROM {TABLES[kind]} n
-    JOIN Type t ON t.id = n.type_id GROUP BY t.name, {state}"""
-    names = {int(number): name for name, number in codec.STATES.items()}
+    sql = f"""SELECT t.id, t.name, {state}, COUNT(*) FROM {TABLES[kind]} n
+    JOIN Type t ON t.id = n.type_id GROUP BY t.id, t.name, {state}"""
+    found: Counter[tuple[str, str]] = Counter()
     with engine.connect() as db:
-        rows = db.execute(text(sql)).all()
-    return {(t.partition(".")[2] or t, names.get(s or 0, "")): n for t, s, n in rows}
+        known = types(db)
+        theirs = known.actions if kind == "action" else known.artifacts
+        named = foreign.action_type if kind == "action" else foreign.artifact_type
+        for id_, name, number, count in db.execute(text(sql)):
+            if id_ not in known.folded:
+                type_ = named(*theirs[id_]) if id_ in theirs else name.removeprefix(foreign.OURS)
+                found[type_, foreign.STATES.get(number or 0, "")] += count
+    return dict(found)
 
 
 def size(path: str) -> int:

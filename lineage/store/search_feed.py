@@ -7,18 +7,17 @@ anything of a node does, then its id. Knows no index.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from lineage.errors import MalformedIdentity
 from lineage.findable import State
-from lineage.identity import action_id, identify, is_digest
-from lineage.merge import ActionState, ArtifactState
+from lineage.identity import action_id, identify, is_digest, node_named
 from lineage.store import codec
+from lineage.store.foreign_rows import actions_numbered, artifacts_numbered
 from lineage.store.ports import Kind, Position
-from lineage.store.select import RECORDS, action_of, artifact_of, fetch
 
 TABLES: dict[Kind, str] = {"action": "Execution", "artifact": "Artifact"}
 FEW = 50
@@ -28,7 +27,7 @@ _BACK = 2000
 
 
 class Item(NamedTuple):
-    """A node of the feed; `state` None = not one of ours, or not any more."""
+    """A node of the feed; `state` None = it is not shown."""
 
     position: Position
     state: State | None
@@ -77,13 +76,12 @@ class Feed:
         return int(count) if count < COUNTED else max(COUNTED, (last or 0) - indexed)
 
     def load(self, kind: Kind, numbers: Sequence[int]) -> list[tuple[int, State]]:
-        by_number = RECORDS[TABLES[kind]].replace("''", f"{TABLES[kind].lower()}_id", 1)
         with self._engine.connect() as db:
-            rows = fetch(db, by_number, numbers)
-        return [(row[0], _state(kind, row[1])) for row in rows]
+            return list(_NUMBERED[kind](db, numbers).items())
 
     def named(self, kind: Kind, name: str) -> list[int]:
-        """By everything MLMD has an index of: external id, URI, display name, version."""
+        """By everything MLMD has an index of: external id, URI, display name, version; and by
+        what other tools call a node."""
         ids, uris = {name.lower(), action_id(name)}, {name}
         for type_ in ("Artifact", "Code", "Image") if kind == "artifact" else ():
             try:
@@ -96,7 +94,7 @@ class Feed:
         versions = [name, name.lower(), *([digest] if is_digest(digest) else ())]
         asked = [(_BY_ID, sorted(ids))]
         asked += [(_BY_URI, sorted(uris)), (_BY_VERSION, versions)] if kind == "artifact" else []
-        asked += [(_BY_NAME, [name])]
+        asked += [(_BY_NAME, [name]), *((sql, [name]) for sql in _BY_OTHER_NAMES)]
         table = TABLES[kind]
         with self._engine.connect() as db:
             found = [
@@ -107,12 +105,16 @@ class Feed:
                     text(sql.format(t=table, n=table.lower())), {"value": value, "limit": FEW}
                 )
             ]
+        if (number := node_named(table.lower(), name)) is not None:
+            found.append(number)
         return list(dict.fromkeys(found))
 
     def around(self, kind: Kind, at: int) -> int | None:
         """The last started action at a moment, or the last artifact that it touched."""
         with self._engine.connect() as db:
             action = db.execute(text(_STARTED), {"at": codec.sortable(at)}).scalar()
+            if action is None:  # nothing of ours is as old
+                action = db.execute(text(_CREATED), {"at": at // 1000}).scalar()
             if kind == "artifact" and action is not None:
                 sql = "SELECT MAX(artifact_id) FROM Event WHERE execution_id = :action"
                 action = db.execute(text(sql), {"action": action}).scalar()
@@ -149,22 +151,18 @@ class Feed:
 
     def _items(self, kind: Kind, where: str, at: Position, limit: int) -> Iterator[Item]:
         table = TABLES[kind]
-        sql = f"""
-        SELECT n.last_update_time_since_epoch, n.id, p.proto_value FROM {table} n
-        LEFT JOIN {table}Property p ON p.{table.lower()}_id = n.id
-          AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1
-        WHERE {where}
-        """
+        sql = f"SELECT {_STAMP}, n.id FROM {table} n WHERE {where}"
         with self._engine.connect() as db:
             rows = db.execute(text(sql), {**at._asdict(), "limit": limit}).all()
-        for stamp, number, record in rows:
-            yield Item(Position(stamp, number), _state(kind, record) if record else None)
+            states = _NUMBERED[kind](db, [row[1] for row in rows])
+        for stamp, number in rows:
+            yield Item(Position(stamp, number), states.get(number))
 
 
-def _state(kind: Kind, record: str | bytes) -> ActionState | ArtifactState:
-    return action_of(("", record)) if kind == "action" else artifact_of(("", record))
-
-
+_NUMBERED: Mapping[Kind, Callable[[Connection, Sequence[int]], Mapping[int, State]]] = {
+    "action": actions_numbered,
+    "artifact": artifacts_numbered,
+}
 _STAMP = "n.last_update_time_since_epoch"
 # Written as a range first, so that every database walks the index on the time.
 _AFTER = f"{_STAMP} >= :stamp AND ({_STAMP} > :stamp OR n.id > :number)"
@@ -176,7 +174,14 @@ _BY_URI = "SELECT id FROM {t} WHERE uri = :value ORDER BY id DESC LIMIT :limit"
 _PROPERTY = """SELECT {{n}}_id FROM {{t}}Property
 WHERE name = '{}' AND is_custom_property = 1 AND string_value = :value LIMIT :limit"""
 _BY_NAME = _PROPERTY.format("display_name")
+_BY_OTHER_NAMES = (
+    _PROPERTY.format("task_name"),
+    _PROPERTY.format("name"),
+    _PROPERTY.format("name").replace("is_custom_property = 1", "is_custom_property = 0"),
+)
 _BY_VERSION = _PROPERTY.format(codec.VERSION)
 _STARTED = f"""SELECT execution_id FROM ExecutionProperty
 WHERE name = '{codec.STARTED}' AND is_custom_property = 1 AND string_value <= :at
 ORDER BY string_value DESC LIMIT 1"""
+_CREATED = """SELECT id FROM Execution WHERE create_time_since_epoch <= :at
+ORDER BY create_time_since_epoch DESC, id DESC LIMIT 1"""

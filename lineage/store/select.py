@@ -34,7 +34,7 @@ LEFT JOIN ArtifactProperty p ON p.artifact_id = n.id AND p.name = '{codec.RECORD
 # By MLMD's ids, in one look-up a node: the record says who it is. No row = another tool's.
 RECORDS = {
     kind: f"""
-    SELECT '', proto_value, {kind.lower()}_id FROM {kind}Property
+    SELECT '', proto_value FROM {kind}Property
     WHERE {kind.lower()}_id IN {IDS} AND name = '{codec.RECORD}' AND is_custom_property = 1
     """
     for kind in ("Execution", "Artifact")

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import grpc
 
-from lineage.errors import StoreError, StoreInUse, StoreUnavailable
-from lineage.store.process import EXIT_IN_USE, LOCK_WAIT, SERVICE, UNBOUNDED
+from lineage.errors import LineageError, StoreError, StoreInUse, StoreUnavailable
+from lineage.store.process import EXIT_IN_USE, EXIT_NO_PORT, LOCK_WAIT, SERVICE, UNBOUNDED
 
 log = logging.getLogger("lineage.store")
 
@@ -39,11 +39,13 @@ class StoreRefused(StoreError):
 class StoreProcess:
     """The store process of one SQLite file, restarted whenever it dies.
 
+    `mlmd` = host and port on which it answers MLMD's other clients too.
     `call` raises StoreUnavailable when the process went away (the call may or may not
     have been committed: read before writing again) and StoreRefused when MLMD said no.
     """
 
-    def __init__(self, sqlite: str) -> None:
+    def __init__(self, sqlite: str, mlmd: tuple[str, int] | None = None) -> None:
+        self._mlmd = mlmd
         self._sqlite = os.path.abspath(sqlite)
         self._folder = tempfile.mkdtemp(prefix="lineage-")
         self._socket = os.path.join(self._folder, "store")
@@ -59,6 +61,7 @@ class StoreProcess:
         Raises:
             StoreInUse: another server holds the database file.
             StoreUnavailable: it did not start; the reason is in the log.
+            LineageError: the port for MLMD's clients cannot be had.
         """
         self._spawn()
         threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
@@ -118,6 +121,8 @@ class StoreProcess:
             os.unlink(self._socket)
         command = [sys.executable, "-m", "lineage.store.process"]
         command += ["--sqlite", self._sqlite, "--socket", self._socket, "--wait", str(LOCK_WAIT)]
+        if self._mlmd:
+            command += ["--mlmd", self._mlmd[0], "--port", str(self._mlmd[1])]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -139,7 +144,7 @@ class StoreProcess:
         )
         self._ready.set()
 
-    def _why(self, process: subprocess.Popen[bytes]) -> StoreError:
+    def _why(self, process: subprocess.Popen[bytes]) -> LineageError:
         _, stderr = process.communicate()
         reason = stderr.decode(errors="replace").strip().rpartition("\n")[2]
         if process.returncode == EXIT_IN_USE:
@@ -147,6 +152,8 @@ class StoreProcess:
                 f"{self._sqlite} is {reason}; ask that server with --url, stop it, or read "
                 "beside it with `lineage serve --read-only`"
             )
+        if process.returncode == EXIT_NO_PORT:
+            return LineageError(f"{reason} for MLMD's clients; choose another with --mlmd-port")
         return StoreUnavailable(f"the store process for {self._sqlite} did not start: {reason}")
 
     def _watch(self) -> None:
@@ -168,7 +175,7 @@ class StoreProcess:
             try:
                 self._spawn()
                 return
-            except StoreError as error:
+            except LineageError as error:
                 log.error("%s", error)
                 time.sleep(delay)
                 delay = min(delay * 2, 2.0)

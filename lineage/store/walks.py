@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from lineage.store.database import IDS
-from lineage.store.ports import Closure
 from lineage.store.foreign_rows import actions_numbered, artifacts_numbered, types
-from lineage.store.select import INS, OUTS, fetch
+from lineage.store.ports import Closure
+from lineage.store.select import INS, OUTS, RECORDS, action_of, artifact_of, fetch
 
 NEAR = 1000
 """Actions whose artifacts count as equally near when a walk is cut."""
@@ -105,7 +105,10 @@ def loaded(db: Connection, found: Found, most: int) -> Closure:
         room = max(most - len(actions), most // 2, 1)
         artifacts = artifacts[:room]
         actions = actions[: most - len(artifacts)]
-    # A group is only here when it was asked for.
-    states = actions_numbered(db, actions, folded=True)
-    things = artifacts_numbered(db, artifacts)
-    return Closure([*states.values()], [*things.values()], found.truncated or cut)
+    states = [action_of(row) for row in fetch(db, RECORDS["Execution"], actions)]
+    if len(states) < len(actions):  # a group is only here when it was asked for
+        states = [*actions_numbered(db, actions, folded=True).values()]
+    things = [artifact_of(row) for row in fetch(db, RECORDS["Artifact"], artifacts)]
+    if len(things) < len(artifacts):
+        things = [*artifacts_numbered(db, artifacts).values()]
+    return Closure(states, things, found.truncated or cut)

@@ -1,25 +1,25 @@
 """OpenLineage, spec 2-0-2: its events as records, and a graph as run events (docs/openlineage.md).
 
-`wire` knows what an event looks like, `names` what things are called, `read` and `write` map,
-`redact` cleans. Nothing here needs OpenLineage's own libraries.
+`wire` and `facets` know what an event looks like, `names` what things are called, `read` and
+`write` map, `redact` cleans. Nothing here needs OpenLineage's own libraries, and reading none of the server's.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from lineage.errors import BadRequest, InvalidRecord
 from lineage.formats import Detail, Format
 from lineage.formats.openlineage.read import actions
 from lineage.formats.openlineage.redact import redacted
 from lineage.formats.openlineage.wire import event
-from lineage.formats.openlineage.write import events
-from lineage.graph import ActionNode, Graph
-from lineage.merge import ActionState, ArtifactState
 from lineage.model import Action
+
+if TYPE_CHECKING:
+    from lineage.graph import Graph
+    from lineage.merge import ActionState, ArtifactState
 
 __all__ = ["FORMAT", "documents", "reports"]
 
@@ -30,6 +30,8 @@ def reports(raw: Any) -> tuple[bytes, list[Action]]:
     Raises:
         InvalidRecord: it is none, with every place and its remedy.
     """
+    import orjson
+
     clean = redacted(raw)
     return orjson.dumps(clean, option=orjson.OPT_SORT_KEYS), actions(event(clean))
 
@@ -41,7 +43,7 @@ def documents(body: bytes) -> list[Any]:
         BadRequest: some of it is not JSON.
     """
     try:
-        whole = orjson.loads(body)
+        whole = json.loads(body)
     except ValueError:
         lines = enumerate(body.split(b"\n"), 1)
         return [_line(number, line) for number, line in lines if line.strip()]
@@ -50,27 +52,38 @@ def documents(body: bytes) -> list[Any]:
 
 def _line(number: int, line: bytes) -> Any:
     try:
-        return orjson.loads(line)
+        return json.loads(line)
     except ValueError as error:
         raise BadRequest(f"line {number} is not JSON: {error}") from error
 
 
 def _graph(graph: Graph, detail: Detail) -> bytes:
     """A JSON array, an event a line: what `POST /lineage/batch` takes."""
+    from lineage.formats.openlineage.write import events
+    from lineage.graph import ActionNode
+
     states = [detail.actions[n.id] for n in graph.nodes.values() if isinstance(n, ActionNode)]
     by_key = {state.key: state for state in detail.actions.values()}
     found = (one for state in states for one in events(state, detail.artifacts, by_key))
-    return b"[\n" + b",\n".join(map(orjson.dumps, found)) + b"\n]\n"
+    return b"[\n" + b",\n".join(map(_dump, found)) + b"\n]\n"
 
 
 def _each(state: ActionState, artifacts: Mapping[str, ArtifactState]) -> bytes:
-    return b"".join(orjson.dumps(one) + b"\n" for one in events(state, artifacts))
+    from lineage.formats.openlineage.write import events
+
+    return b"".join(_dump(one) + b"\n" for one in events(state, artifacts))
+
+
+def _dump(event: dict[str, Any]) -> bytes:
+    import orjson
+
+    return orjson.dumps(event)
 
 
 def _read(body: bytes) -> Iterator[dict[str, Any]]:
     for number, raw in enumerate(documents(body), 1):
         try:
-            _, found = reports(raw)
+            found = actions(event(redacted(raw)))
         except InvalidRecord as error:
             raise InvalidRecord(f"event {number}: {error.detail}", error.errors) from error
         for action in found:
@@ -80,6 +93,7 @@ def _read(body: bytes) -> Iterator[dict[str, Any]]:
 FORMAT = Format(
     name="openlineage",
     media="application/json",
+    lines="application/x-ndjson",
     suffixes=(".openlineage.json", ".openlineage.ndjson"),
     says="OpenLineage run events, for Marquez and its kin; also sent to POST /api/v1/lineage.",
     graph=_graph,

@@ -16,6 +16,8 @@ from lineage.identity import action_id
 from lineage.model import MAX_KEY
 
 RUN = "openlineage/Run/"
+INTEGRATION = "LINEAGE"
+"""What the job type of our own events says."""
 NOWHERE = "default"
 """The namespace that is written where there is none."""
 

@@ -15,24 +15,30 @@ from typing import Any
 from pydantic import ValidationError
 
 from lineage.errors import InvalidRecord
-from lineage.formats.openlineage.names import bounded_key, key_of, run_id_of
+from lineage.formats.openlineage.facets import JobType, Ownership, SourceCodeLocation, Tags
+from lineage.formats.openlineage.names import INTEGRATION, bounded_key, key_of, run_id_of
 from lineage.formats.openlineage.wire import (
     Dataset,
     DatasetEvent,
     Event,
     Job,
     JobEvent,
-    JobType,
-    Ownership,
     Run,
     RunEvent,
-    SourceCodeLocation,
-    Tags,
 )
-from lineage.graph import OWN
 from lineage.identity import identify
-from lineage.merge import GENERIC, GENERIC_ACT
-from lineage.model import MAX_VALUE, Action, Code, Controller, Reference, iso, microseconds
+from lineage.model import (
+    GENERIC,
+    GENERIC_ACT,
+    MAX_VALUE,
+    OWN,
+    Action,
+    Code,
+    Controller,
+    Reference,
+    iso,
+    microseconds,
+)
 
 STATES = {"START": "running", "RUNNING": "running", "COMPLETE": "complete",
           "FAIL": "failed", "ABORT": "canceled"}  # fmt: skip
@@ -78,11 +84,15 @@ def _run(event: RunEvent) -> Action:
         "outputs": tuple(_reference(d, OWN + run.run_id) for d in event.outputs),
         "reported_at": time,
     }
-    if own is not None:
-        said["parent"] = own.parent or said["parent"]
-        return own.model_copy(update={n: v for n, v in said.items() if v is not None})
     params = {**_job_params(job), **_run_params(run)}
-    return Action(key=key_of(run.run_id), params=params, **_about(job), **said)
+    if own is None:
+        return Action(key=key_of(run.run_id), params=params, **_about(job), **said)
+    said |= {
+        "params": {**params, **own.params},
+        "parent": own.parent or said["parent"],
+        "code": own.code or _about(job)["code"],
+    }
+    return own.model_copy(update={n: v for n, v in said.items() if v is not None})
 
 
 def _job(event: JobEvent) -> Action:
@@ -191,7 +201,7 @@ def _properties(dataset: Dataset) -> dict[str, Any]:
 def _job_params(job: Job) -> dict[str, Any]:
     facets, kind = job.facets, job.facets.job_type
     out = _texts(facets.ownership, facets.tags, facets.documentation)
-    if kind is not None:
+    if kind is not None and kind.integration != INTEGRATION:
         out["jobType"] = _joined("/", kind.integration, kind.processing_type, kind.job_type)
     return _said(out, facets.gone, ("jobType", *_TEXTS))
 

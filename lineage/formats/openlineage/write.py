@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lineage.formats.openlineage.names import NOWHERE, dataset_of, run_id_of
+from lineage.formats.openlineage.names import INTEGRATION, NOWHERE, dataset_of, run_id_of
 from lineage.formats.openlineage.read import UNTYPED
-from lineage.merge import GENERIC, ActionState, ArtifactState
-from lineage.model import TERMINAL, iso
+from lineage.merge import ActionState, ArtifactState
+from lineage.model import GENERIC, TERMINAL, iso
 from lineage.records import view
 
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json"
@@ -72,7 +72,7 @@ def _run(seen: Mapping[str, Any], parent: ActionState | None) -> dict[str, Any]:
 
 def _job(seen: Mapping[str, Any]) -> dict[str, Any]:
     who, code = seen["controller"], seen.get("code", {})
-    kind = {"processingType": "BATCH", "integration": "LINEAGE", "jobType": seen["type"].upper()}
+    kind = {"processingType": "BATCH", "integration": INTEGRATION, "jobType": seen["type"].upper()}
     facets = {"jobType": _facet("2-0-3/JobTypeJobFacet", kind)}
     if repo := code.get("repo"):
         said = {"type": "git", "url": seen.get("links", {}).get("code", repo), "repoUrl": repo}

@@ -21,6 +21,7 @@ export class Canvas {
   private readonly undo: Undo[] = [];
   private map: { frame: SVGRectElement; box: HTMLElement } | null = null;
   at: ZoomTransform = zoomIdentity;
+  private fitted = false;
 
   constructor(readonly root: HTMLElement, private readonly moved: (at: ZoomTransform) => void) {
     this.svg = one<SVGSVGElement>("svg.graph", root)!;
@@ -36,7 +37,9 @@ export class Canvas {
       .on("zoom", (event: D3ZoomEvent<SVGSVGElement, unknown>) => this.apply(event.transform));
     this.surface.call(this.behaviour);
     this.drawMap();
-    this.undo.push(on(window, "resize" as keyof HTMLElementEventMap, () => this.showFrame()));
+    const room = new ResizeObserver(() => this.resized());
+    room.observe(root);
+    this.undo.push(() => room.disconnect());
   }
 
   end(): void {
@@ -46,10 +49,21 @@ export class Canvas {
 
   /** As large as it fits, but not below what can be read, unless `whole`. */
   fit(whole: boolean, around: Spot | null): void {
+    const scale = this.whole();
+    if (whole || scale >= READABLE || !around) this.go(this.centred(scale, { x: 0, y: 0, ...this.size }));
+    else this.go(this.filled(this.centred(CLOSE, around)));
+    this.fitted = true;
+  }
+
+  private whole(): number {
     const { clientWidth: wide, clientHeight: high } = this.root;
-    const scale = Math.min(wide / (this.size.width + 2 * EDGE), high / (this.size.height + 2 * EDGE), 1.15);
-    if (whole || scale >= READABLE || !around) return this.go(this.centred(scale, { x: 0, y: 0, ...this.size }));
-    this.go(this.filled(this.centred(CLOSE, around)));
+    return Math.min(wide / (this.size.width + 2 * EDGE), high / (this.size.height + 2 * EDGE), 1.15);
+  }
+
+  /** What was fitted and not moved since fits the new room, if it can be read there. */
+  private resized(): void {
+    if (this.fitted && this.whole() >= READABLE) this.fit(true, null);
+    else this.showFrame();
   }
 
   /** Moved as little as it takes that no room beyond the picture is shown: what ends at the
@@ -88,6 +102,7 @@ export class Canvas {
 
   /** Move only if it is not on screen already. */
   reveal(spot: Spot): void {
+    this.resized();
     const { clientWidth: wide, clientHeight: high } = this.root;
     const [left, top] = this.at.apply([spot.x, spot.y]);
     const [right, bottom] = this.at.apply([spot.x + spot.width, spot.y + spot.height]);
@@ -107,6 +122,7 @@ export class Canvas {
 
   private apply(at: ZoomTransform): void {
     this.at = at;
+    this.fitted = false;
     this.world.setAttribute("transform", at.toString());
     this.showFrame();
     this.moved(at);

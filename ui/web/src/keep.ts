@@ -12,8 +12,7 @@ export function keep(): () => void {
     const down = heads[column]?.getAttribute("aria-sort") === "descending";
     return { column, down, words: filter(table)?.value ?? "" };
   });
-  const active = document.activeElement;
-  const at = active instanceof HTMLInputElement ? all<HTMLInputElement>("#main input").indexOf(active) : -1;
+  const held = named().find(([, element]) => element === document.activeElement)?.[0];
   return () => {
     for (const fold of all<HTMLDetailsElement>("#main details")) fold.open = folds.get(name(fold)) ?? fold.open;
     all<HTMLTableElement>("#main table[data-sortable]").forEach((table, n) => {
@@ -25,13 +24,24 @@ export function keep(): () => void {
       input.value = words;
       narrow(table, words);
     });
-    if (at >= 0) all<HTMLInputElement>("#main input")[at]?.focus({ preventScroll: true });
+    if (held && !one("#main :focus")) named().find(([says]) => says === held)?.[1].focus({ preventScroll: true });
   };
 }
 
 function filter(table: HTMLTableElement): HTMLInputElement | null {
   const bar = (table.closest(".scroll") ?? table).previousElementSibling;
   return bar?.classList.contains("table-tools") ? one<HTMLInputElement>("input", bar) : null;
+}
+
+/** What can have the focus, by what it says; of those that say the same, by their order. */
+function named(): [string, HTMLElement][] {
+  const count = new Map<string, number>();
+  return all("#main :is(a[href], button, input, select, summary, [tabindex])").map((element) => {
+    const says = [element.tagName, element.getAttribute("href"), element.getAttribute("name"), element.textContent?.trim()].join(" ");
+    const n = (count.get(says) ?? 0) + 1;
+    count.set(says, n);
+    return [`${says} ${n}`, element];
+  });
 }
 
 function name(fold: HTMLDetailsElement): string {

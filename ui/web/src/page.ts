@@ -75,11 +75,11 @@ export async function visit(url: URL, { replace = false, quiet = false }: Visit 
     const landed = new URL(answer.redirected ? answer.url : url.href);
     if (replace) history.replaceState(null, "", landed);
     else history.pushState(null, "", landed);
-    const again = quiet ? keep(one("#main")!) : null;
+    const again = quiet ? keep() : null;
     swap(next);
     if (!quiet) settle(landed);
     arrive(quiet);
-    again?.(one("#main")!);
+    again?.();
   } catch (error) {
     if (mine.signal.aborted) return;
     say("The server did not answer; trying the page as a whole.");
