@@ -36,18 +36,19 @@ _TEXT = """Math.min(...[...document.querySelectorAll('.g-node text')].map(
 
 def main() -> None:
     options = _parser().parse_args()
-    with tempfile.TemporaryDirectory(prefix="lineage-viewer-") as folder:
-        with serve(Path(folder) / "lineage.db") as server, sync_playwright() as playwright:
-            with httpx2.Client(base_url=server.url, timeout=120) as http:
-                records = fleet.lines(fleet.fleet(options.models, options.versions))
-                kind = {"content-type": "application/x-ndjson"}
-                http.post("/api/v1/actions/batch", content=records, headers=kind).raise_for_status()
-                answers = _answers(http)
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=_FLAGS
-            )
-            seen = _seen(browser, server.url)
-            browser.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="lineage-viewer-") as folder,
+        serve(Path(folder) / "lineage.db") as server,
+        sync_playwright() as playwright,
+    ):
+        with httpx2.Client(base_url=server.url, timeout=120) as http:
+            records = fleet.lines(fleet.fleet(options.models, options.versions))
+            kind = {"content-type": "application/x-ndjson"}
+            http.post("/api/v1/actions/batch", content=records, headers=kind).raise_for_status()
+            answers = _answers(http)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_FLAGS)
+        seen = _seen(browser, server.url)
+        browser.close()
     rows = [*seen, *answers, *_sizes()]
     head = ["what", "measured", "asked for"]
     print(f"### The viewer, {3 * options.models * options.versions:,} actions\n")
