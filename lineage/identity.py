@@ -286,8 +286,8 @@ def _image(name: str, bare: bool) -> tuple[str, str | None]:
         last, _, tag = last.partition(":")
     else:
         tag = ""
-    parts = [p.lower() for p in (*front, last) if p]
-    if not parts or re.search(r"[^a-z0-9._/:\-\[\]]", "/".join(parts)):
+    parts = [part for p in (*front, last) if (part := p.lower().rstrip(":"))]
+    if not parts or re.search(r"[^a-z0-9._/:\-\[\]]|(?:^|/):", "/".join(parts)):
         raise MalformedIdentity("an image is written [registry/]repository[:tag][@sha256:digest]")
     registry = parts[0].removesuffix(":443")
     if bare and not (

@@ -108,4 +108,5 @@ def _outboxes_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Hooks keep their reports in a directory of this run, not in the state of the user."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.delenv("COLUMNS", raising=False)  # tables are as wide as they need
         yield

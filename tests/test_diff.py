@@ -385,7 +385,7 @@ def test_people_read_the_difference() -> None:
     assert "area-jupyter.precision      0.80  →  0.90      +0.10  +12.5\u00a0%  ██" in shown
     assert "area-katib.precision        0.75  →  0.72      −0.03     −4\u00a0%  ███▋" in shown
     assert "Metrics  1 the same" in shown
-    assert "Took" in shown and "+1 h 0 min" in shown
+    assert "Took" in shown and "+1 h" in shown
 
 
 def test_people_read_that_nothing_differs() -> None:
