@@ -1,6 +1,7 @@
 # make demo    the label bot's past and a live one, in a store of its own, and the viewer on it
 # make test    every test
 # make check   formatting, lint, types, import layers
+# make screenshots  every page in both themes, into docs/images
 # make bench   the numbers of docs/performance.md, measured here
 #
 # Needs only Python 3.11 (PYTHON=...); everything else goes into .venv.
@@ -9,7 +10,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .ONESHELL:
-.PHONY: help demo test check bench constraints clean browser
+.PHONY: help demo test check bench screenshots constraints clean browser
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8080
@@ -140,6 +141,9 @@ check: .venv/dev .venv/viewer
 bench: .venv/dev
 	@command -v wrk >/dev/null || echo "No wrk on PATH: Python drives the load and eats a core (apt-get install wrk)."
 	$(BIN)/python -m benchmarks.run $(BENCH)
+
+screenshots: .venv/dev .venv/viewer browser
+	@$(BIN)/python -m benchmarks.screenshots
 
 constraints: .venv/python
 	@$(PYTHON) -m venv .venv/fresh

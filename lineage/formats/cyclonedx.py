@@ -75,6 +75,11 @@ class _Parts:
         self._artifacts = {i: a for i, a in detail.artifacts.items() if i in graph.nodes}
         self._known, self._measured = detail.artifacts, detail.measured
         self._before: dict[str, set[str]] = defaultdict(set)
+        self._made_by: dict[str, dict[str, ActionState]] = defaultdict(dict)
+        for state in self._actions.values():
+            for out in state.edges:
+                if out.side == "out":
+                    self._made_by[out.artifact][state.id] = state
         for edge in graph.edges:
             self._before[edge.target].add(edge.source)
             if edge.kind == "same content":
@@ -153,7 +158,7 @@ class _Parts:
 
     def _card(self, id_: str) -> Values:
         """What is known of a model: the data it was trained on, its metrics, its parameters."""
-        makers = [a for a in self._actions.values() if ("out", id_) in _ends(a)]
+        makers = self._made_by[id_].values()
         inputs = {source for maker in makers for source in self._before[maker.id]}
         data = sorted(i for i in inputs if self._artifacts[i].type == "Dataset")
         card: Values = {}
@@ -192,7 +197,7 @@ class _Parts:
     def _rank(self, id_: str) -> tuple[bool, bool, int, str]:
         known = [
             (edge.evidence != "claimed", state.ended or state.started)
-            for state in self._actions.values() if state.get("state") in (None, "complete")
+            for state in self._made_by[id_].values() if state.get("state") in (None, "complete")
             for edge in state.edges if edge.side == "out" and edge.artifact == id_
         ]  # fmt: skip
         told, made = max(known, default=(False, -1))
@@ -203,10 +208,6 @@ class _Parts:
             state = self._artifacts[id_]
             return ("", state.type, state.uri, state.version or "", id_)
         return ("~", self._actions[id_].key)
-
-
-def _ends(state: ActionState) -> set[tuple[str, str]]:
-    return {(edge.side, edge.artifact) for edge in state.edges}
 
 
 def _group(state: ActionState, group: str) -> list[tuple[str, Any]]:
