@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks import fleet
 from benchmarks.server import serve
+from lineage.identity import identify
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -30,6 +31,8 @@ def pages() -> dict[str, str]:
         "past": "/?as_of=2020-07-10",
         "graph": f"/lineage?of={model}@m-0018",
         "family": f"/lineage?of={model}",
+        "artifact": f"/artifacts/{identify(model, 'm-0018', 'Model').id}",
+        "action": f"/actions/train/{fleet.label(0)}/18",
         "columns": f"/lineage?of={model}@m-0018&view=columns",
         "table": f"/lineage?of={model}@m-0018&view=table",
         "flow": "/flow",
