@@ -104,4 +104,4 @@ def test_values_cannot_speak_html(server: Server) -> None:
                            controller={"namespace": "evil-diff", "name": f"{EVIL}{n}"},
                            outputs=[{"type": "Model", "uri": "evil-diff/m", "version": f"{EVIL}{n}"}]))  # fmt: skip
     assert "alert(1)" in page(server, "/diff", a="evil-diff/1", b="evil-diff/2").text
-    page(server, "/diff", 404, a=EVIL)
+    page(server, "/diff", 404, a=EVIL + "-unknown")

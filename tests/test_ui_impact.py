@@ -68,4 +68,4 @@ def test_the_past_and_hostile_names(server: Server) -> None:
     record(server, act("evil-impact/1", 0, name=EVIL, controller={"name": EVIL},
                        inputs=[{"uri": "evil-impact/source", "version": "1"}], outputs=things))  # fmt: skip
     assert "alert(1)" in page(server, "/impact", of="evil-impact/source@1").text
-    page(server, "/impact", of=EVIL)
+    page(server, "/impact", 404, of=EVIL + "-unknown")
