@@ -234,8 +234,9 @@ def test_killing_every_loop_at_any_moment_makes_no_twin(world: World) -> None:
     assert set(names.values()) == {1}
     assert max(names) == world.newest_data().stem
     trained = [world.client.action(a["key"]) for a in world.actions("train", state="complete")]
-    data = [i["version"] for a in trained for i in a["inputs"] if i["type"] == "Dataset"]
-    assert len(data) == len(set(data))
+    asked = [(i["version"], a["code"]["commit"]) for a in trained for i in a["inputs"]
+             if i["type"] == "Dataset"]  # fmt: skip
+    assert len(asked) == len(set(asked))
     merges = world.git("config.git", "rev-list", "--first-parent", "--merges", "main").split()
     written = [
         o["version"]
