@@ -180,8 +180,8 @@ def _open_questions(app: FastAPI, settings: Settings, engine: Any, index: bool) 
     """What only reads; `index` = keep the search index up to date."""
     from lineage.store.changes import FeedChanges
     from lineage.store.reader import SqlReader
-    from lineage.store.search_feed import Feed
-    from lineage.store.searcher import open_searcher
+    from lineage.store.search.feed import Feed
+    from lineage.store.search.searcher import open_searcher
     from lineage.store.watch import FeedWatch
 
     app.state.reader = SqlReader(engine)

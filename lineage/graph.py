@@ -13,7 +13,8 @@ from typing import Any, Literal
 import networkx as nx
 
 from lineage.merge import ActionState, ArtifactState
-from lineage.model import OWN, iso
+from lineage.model import OWN
+from lineage.times import iso
 
 # Nodes and edges are never changed. `frozen` would say so at three times the cost of making
 # one, and a large answer makes 25,000.

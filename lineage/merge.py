@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from lineage.identity import Identity, action_id, artifact_id, identify
-from lineage.model import GENERIC, GENERIC_ACT, TERMINAL, Action, Reference, microseconds
+from lineage.model import GENERIC, GENERIC_ACT, TERMINAL, Action, Reference
+from lineage.times import microseconds
 
 Register = tuple[int, Any]
 Fields = dict[str, Register]

@@ -8,8 +8,7 @@ one action become one state is `lineage.merge`; who is who is `lineage.identity`
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -28,6 +27,7 @@ from pydantic_core import ErrorDetails, to_json
 
 from lineage.errors import InvalidRecord
 from lineage.identity import MAX_URI, MAX_VERSION, Identity, identify, without_credentials
+from lineage.times import microseconds
 
 MAX_KEY = 512
 MAX_EDGES = 5_000
@@ -208,28 +208,6 @@ class Action(_Model):
         """
         moment = self.reported_at or self.ended_at or self.started_at
         return microseconds(moment) if moment else 0
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def microseconds(moment: datetime) -> int:
-    delta = moment - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
-def iso(micros: int) -> str:
-    """`2020-07-23T17:45:27Z`, with a fraction only where there is one."""
-    seconds, fraction = divmod(micros, 1_000_000)
-    days, seconds = divmod(seconds, 86_400)
-    minutes, seconds = divmod(seconds, 60)
-    text = f"{_date(days)}T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
-    return text + (f".{fraction:06}".rstrip("0") if fraction else "") + "Z"
-
-
-@lru_cache(maxsize=4096)
-def _date(days: int) -> str:
-    return (_EPOCH + timedelta(days)).date().isoformat()
 
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")

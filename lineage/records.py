@@ -18,7 +18,8 @@ from lineage.merge import (
     Edge,
     code_edges,
 )
-from lineage.model import GENERIC, GENERIC_ACT, MAX_EDGES, MAX_LINKS, MAX_PARAMS, iso
+from lineage.model import GENERIC, GENERIC_ACT, MAX_EDGES, MAX_LINKS, MAX_PARAMS
+from lineage.times import iso
 
 
 def records(

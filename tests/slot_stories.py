@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from lineage.model import iso, microseconds
+from lineage.times import iso, microseconds
 
 from .strategies import EPOCH
 

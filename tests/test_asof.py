@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from lineage.errors import NotFound
 from lineage.identity import action_id
 from lineage.merge import dump_action, dump_artifact
-from lineage.model import Action, Controller, Reference, microseconds
+from lineage.model import Action, Controller, Reference
 from lineage.queries.asof import AsOf
 from lineage.queries.lineage import lineage
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
+from lineage.times import microseconds
 
 from .memory import MemoryReader
 from .strategies import EPOCH

@@ -15,8 +15,8 @@ from lineage.client import Client
 from lineage.errors import BadRequest, LineageError, NotFound
 from lineage.graph import build
 from lineage.model import Action
-from lineage.queries.diff import diff
-from lineage.queries.forge import compare
+from lineage.queries.comparing.diff import diff
+from lineage.queries.comparing.forge import compare
 from lineage.queries.reach import reach
 
 from .conftest import Server

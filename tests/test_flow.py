@@ -23,11 +23,12 @@ from lineage.client import Client
 from lineage.errors import LineageError
 from lineage.identity import action_id, is_digest
 from lineage.merge import ActionState, ArtifactState
-from lineage.model import Action, Reference, microseconds
+from lineage.model import Action, Reference
 from lineage.queries.asof import AsOf, cut
-from lineage.queries.flow import flow
+from lineage.queries.flowing.flow import flow
 from lineage.queries.rules import bindings, joined
 from lineage.store import recent
+from lineage.times import microseconds
 
 from .conftest import Server
 from .memory import MemoryReader

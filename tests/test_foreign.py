@@ -24,8 +24,8 @@ from lineage.model import Action, parse_action
 from lineage.queries.asof import AsOf
 from lineage.queries.lineage import lineage, resolve
 from lineage.records import records
-from lineage.store import foreign
 from lineage.store.database import read_engine, whose
+from lineage.store.foreign import conventions as foreign
 from lineage.store.ports import ActionFilter, ArtifactFilter
 from lineage.store.reader import SqlReader
 from ui.columns import columns

@@ -15,7 +15,7 @@ from lineage.queries.asof import AsOf
 from lineage.queries.impact import impact
 from lineage.queries.lineage import around
 from lineage.queries.reach import reach
-from lineage.queries.timeline import timelines
+from lineage.queries.serving.timeline import timelines
 
 from .conftest import Server
 from .memory import MemoryReader

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from lineage.merge import dump_action, dump_artifact
-from lineage.model import Action, iso, microseconds, parse_action
+from lineage.model import Action, parse_action
 from lineage.queries.asof import AsOf
 from lineage.queries.lineage import lineage
-from lineage.queries.live import Slot, live
-from lineage.queries.timeline import timelines
+from lineage.queries.serving.live import Slot, live
+from lineage.queries.serving.timeline import timelines
 from lineage.store.ports import Reader
+from lineage.times import iso, microseconds
 
 from .memory import MemoryReader
 

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.errors import BadRequest, NotFound
-from lineage.model import Action, microseconds
+from lineage.model import Action
 from lineage.needs_sync import NeedsSync, read
-from lineage.queries.family import Sought
-from lineage.queries.lambdas import DOMAIN, Against, needs_sync, needs_train
-from lineage.queries.spans import HOUR
+from lineage.queries.staleness.family import Sought
+from lineage.queries.staleness.lambdas import DOMAIN, Against, needs_sync, needs_train
+from lineage.queries.staleness.spans import HOUR
+from lineage.times import microseconds
 
 from . import test_cli
 from .conftest import Server

@@ -11,11 +11,12 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.model import Action, microseconds, parse_action
+from lineage.model import Action, parse_action
 from lineage.queries.asof import AsOf
-from lineage.queries.live import Slot, live
-from lineage.queries.timeline import Timeline, timelines
+from lineage.queries.serving.live import Slot, live
+from lineage.queries.serving.timeline import Timeline, timelines
 from lineage.store.ports import Reader
+from lineage.times import microseconds
 
 from .memory import MemoryReader
 from .strategies import actions

@@ -20,8 +20,8 @@ from lineage.api.now import Now
 from lineage.api.requests import written
 from lineage.merge import ActionState, ArtifactState, report
 from lineage.model import Action, parse_action
-from lineage.queries.live import Slot, held, live, page
-from lineage.queries.noting import Noting
+from lineage.queries.serving.live import Slot, held, live, page
+from lineage.queries.serving.noting import Noting
 from lineage.store.database import read_engine
 from lineage.store.reader import SqlReader
 from lineage.store.watch import LONGEST, OVERLAP, FeedWatch

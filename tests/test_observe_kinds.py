@@ -9,10 +9,11 @@ from controllers_hooks.observers import annotated, argocd, flux, kserve, modelsy
 from controllers_hooks.observers.mapping import Mappings, parse_mapping
 from controllers_hooks.observers.objects import Record, View, removal
 from controllers_hooks.observers.records import sound
-from lineage.model import Action, iso
+from lineage.model import Action
 from lineage.queries.asof import AsOf
-from lineage.queries.live import Slot, live
-from lineage.queries.timeline import timelines
+from lineage.queries.serving.live import Slot, live
+from lineage.queries.serving.timeline import timelines
+from lineage.times import iso
 
 from .memory import MemoryReader
 

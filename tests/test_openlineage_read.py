@@ -24,7 +24,8 @@ from lineage.merge import (
     join_artifacts,
     report,
 )
-from lineage.model import MAX_VALUE, iso
+from lineage.model import MAX_VALUE
+from lineage.times import iso
 from tests.openlineage_events import dataset, facet, key, run_event, run_id, time
 
 Everything = tuple[dict[str, ActionState], dict[str, ArtifactState]]

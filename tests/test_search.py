@@ -27,7 +27,7 @@ from lineage.model import Action
 from lineage.queries.matching import Rank, match, parse
 from lineage.queries.search import search
 from lineage.queries.stats import stats
-from lineage.store.searcher import SqlSearcher, open_searcher
+from lineage.store.search.searcher import SqlSearcher, open_searcher
 
 from .conftest import COMMAND, Server, clean_environment
 from .memory import MemoryReader
@@ -200,7 +200,7 @@ def test_words_that_are_seldom_together_do_not_hold_a_search_up(
     store.record(*(act(f"{'data' if n % 2 else 'model'}/{n}") for n in range(2000)))
     store.index()
     assert store.search("data model") == {"items": [], "truncated": False, "behind": 0}
-    monkeypatch.setattr("lineage.store.search_lookup.PATIENCE", -1)
+    monkeypatch.setattr("lineage.store.search.lookup.PATIENCE", -1)
     assert store.search("data model") == {"items": [], "truncated": True, "behind": 0}
     assert names(store.search("data/77"))[0] == "data/77"
 

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.cli import main
-from lineage.model import iso, parse_action
+from lineage.model import parse_action
 from lineage.queries.asof import AsOf
-from lineage.queries.live import live
-from lineage.queries.timeline import Timeline, timelines
+from lineage.queries.serving.live import live
+from lineage.queries.serving.timeline import Timeline, timelines
 from lineage.store.ports import Reader
+from lineage.times import iso
 
 from .conftest import MakeServer
 from .memory import MemoryReader

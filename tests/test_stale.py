@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lineage.errors import BadRequest
 from lineage.model import Action
 from lineage.queries.asof import AsOf
-from lineage.queries.reasons import Limits
-from lineage.queries.spans import DAY, HOUR, MINUTE, SECOND, parse, words
-from lineage.queries.stale import Staleness, stale
+from lineage.queries.staleness.reasons import Limits
+from lineage.queries.staleness.spans import DAY, HOUR, MINUTE, SECOND, parse, words
+from lineage.queries.staleness.stale import Staleness, stale
 
 from . import test_cli
 from .conftest import Server

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.identity import artifact_id
-from lineage.queries.differences import Item, Section
+from lineage.queries.comparing.differences import Item, Section
 from ui.differing import alike, blocks
 
 from .conftest import Server
@@ -93,8 +93,14 @@ def test_what_cannot_be_compared_says_why_and_asks_again(server: Server) -> None
     record(server, training(1, "onlyone"))
     assert "Name two things of one kind" in page(server, "/diff").text
     assert "name what to compare it with" in page(server, "/diff", 404, a=model(1, "onlyone")).text
-    assert "othing is called" in page(server, "/diff", 404, a="nothing-like-it", b="nor-like-this").text
-    assert "compared with itself" in page(server, "/diff", 400, a="nothing-like-it", b="nothing-like-it").text
+    assert (
+        "othing is called"
+        in page(server, "/diff", 404, a="nothing-like-it", b="nor-like-this").text
+    )
+    assert (
+        "compared with itself"
+        in page(server, "/diff", 400, a="nothing-like-it", b="nothing-like-it").text
+    )
 
 
 def test_values_cannot_speak_html(server: Server) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
-from lineage.model import Action, microseconds
-from lineage.queries.flow import flow
+from lineage.model import Action
+from lineage.queries.flowing.flow import flow
+from lineage.times import microseconds
 from ui import words
 from ui.flowing import flowing, key, letters
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
 from lineage.merge import ActionState, ArtifactState
-from lineage.queries.live import Claim, Slot
-from lineage.queries.reasons import Reason
-from lineage.queries.stale import staleness
-from lineage.queries.timeline import Period, timelines
+from lineage.queries.serving.live import Claim, Slot
+from lineage.queries.serving.timeline import Period, timelines
+from lineage.queries.staleness.reasons import Reason
+from lineage.queries.staleness.stale import staleness
 from lineage.store.ports import Reader
 from ui import kinds, links, names, words
 from ui.timeline import MOST, Timeline, timeline

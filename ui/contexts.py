@@ -17,7 +17,7 @@ from lineage.graph import (
 )
 from lineage.identity import action_id
 from lineage.merge import ActionState, ArtifactState
-from lineage.queries.live import Slot
+from lineage.queries.serving.live import Slot
 from lineage.records import view
 from lineage.store.ports import ArtifactFilter, Reader
 from ui import kinds, links, metrics, names, words

@@ -7,8 +7,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from lineage.errors import BadRequest, LineageError, NotFound
 from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
-from lineage.queries.diff import Diff, diff
-from lineage.queries.heads import Head
+from lineage.queries.comparing.diff import Diff, diff
+from lineage.queries.comparing.heads import Head
 from lineage.store.ports import ArtifactFilter, Reader
 from ui import links, names
 from ui.asked import Asked, asked

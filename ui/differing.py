@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lineage.graph import ActionNode
-from lineage.queries.differences import Item, Name, Section
-from lineage.queries.heads import Head
+from lineage.queries.comparing.differences import Item, Name, Section
+from lineage.queries.comparing.heads import Head
 from ui import kinds, links, names, words
 
 TITLES: Mapping[Name, str] = {

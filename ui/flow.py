@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from lineage.errors import RenderError
-from lineage.queries.flow import flow
+from lineage.queries.flowing.flow import flow
 from lineage.store.ports import Reader
 from ui import flow_svg, links, params, svg
 from ui.asked import asked

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from lineage.queries.acts import Who
+from lineage.queries.flowing.acts import Who
 from ui import kinds, links, svg, words
 from ui.draw import PAD, Places, Point
 from ui.flowing import Card, Flowing, Wire

@@ -9,10 +9,10 @@ from hashlib import blake2s
 from string import ascii_lowercase
 
 from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
-from lineage.queries.acts import Act, Who, Window
-from lineage.queries.chains import Cell, Chain
-from lineage.queries.flow import STATES, Flow, lag, last, per_day
-from lineage.queries.passes import Link, Pass
+from lineage.queries.flowing.acts import Act, Who, Window
+from lineage.queries.flowing.chains import Cell, Chain
+from lineage.queries.flowing.flow import STATES, Flow, lag, last, per_day
+from lineage.queries.flowing.passes import Link, Pass
 from ui import words
 
 STRIP = 60
@@ -111,7 +111,7 @@ class Flowing:
 
 
 def flowing(flow: Flow, now: int) -> Flowing:
-    """The answer of `lineage.queries.flow` for a page."""
+    """The answer of `lineage.queries.flowing.flow` for a page."""
     called = names(flow.windows)
     # As things flow, and then those that are in no chain.
     order = dict.fromkeys([w for c in flow.chains for w in c.controllers] + sorted(flow.windows))

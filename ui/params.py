@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from lineage.errors import BadRequest
 from lineage.graph import Direction
-from lineage.model import microseconds
+from lineage.times import microseconds
 
 
 def moment(text: str, name: str = "as_of") -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lineage.queries.timeline import Period
+from lineage.queries.serving.timeline import Period
 from ui import names, words
 
 WIDTH, LEAST, GAP = 150.0, 2.0, 1.5

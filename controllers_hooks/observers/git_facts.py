@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from controllers_hooks.observers import yaml_path
-from lineage.model import iso, microseconds
+from lineage.times import iso, microseconds
 
 Record = dict[str, Any]
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 
 from lineage.api.examples import problems
 from lineage.api.requests import Moment, ReaderAt, Text, answer, moment
-from lineage.model import iso
-from lineage.queries.flow import flow
+from lineage.queries.flowing.flow import flow
+from lineage.times import iso
 
 router = APIRouter(tags=["ask"])
 

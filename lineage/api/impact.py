@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Response
 from lineage.api.examples import problems
 from lineage.api.requests import Moment, ReaderAt, SettingsOf, answer, moment
 from lineage.errors import BadRequest
-from lineage.model import iso
 from lineage.queries.impact import impact
+from lineage.times import iso
 
 router = APIRouter(tags=["ask"])
 

@@ -17,9 +17,9 @@ from fastapi.routing import APIRoute
 from lineage.api.requests import AskedAt, ReaderAt
 from lineage.errors import BadRequest, LineageError
 from lineage.needs_sync import NeedsSync
-from lineage.queries.family import Sought
-from lineage.queries.lambdas import Against, needs_sync, needs_train
-from lineage.queries.spans import parse
+from lineage.queries.staleness.family import Sought
+from lineage.queries.staleness.lambdas import Against, needs_sync, needs_train
+from lineage.queries.staleness.spans import parse
 
 log = logging.getLogger("lineage.api")
 

@@ -13,8 +13,8 @@ from fastapi import Request
 
 from lineage.api.requests import written
 from lineage.queries.asof import AsOf
-from lineage.queries.live import LIMIT, Order, Slot, chosen, held, order, page
-from lineage.queries.noting import Basis, Noting, news
+from lineage.queries.serving.live import LIMIT, Order, Slot, chosen, held, order, page
+from lineage.queries.serving.noting import Basis, Noting, news
 from lineage.store.ports import Page, Reader, Watch
 
 MOST_SLOTS = 5000
@@ -39,7 +39,7 @@ class Known(NamedTuple):
 
 
 class Now:
-    """Answers as `lineage.queries.live.page` would. Who asks at the same time waits."""
+    """Answers as `lineage.queries.serving.live.page` would. Who asks at the same time waits."""
 
     def __init__(self, reader: Reader, watch: Watch) -> None:
         self._reader = reader

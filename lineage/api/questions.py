@@ -24,11 +24,11 @@ from lineage.api.requests import (
 from lineage.errors import BadRequest, NotFound
 from lineage.graph import Direction
 from lineage.identity import canonical_uri
-from lineage.model import iso
 from lineage.queries.asof import raise_later
-from lineage.queries.live import LIMIT, page
 from lineage.queries.selection import asked
-from lineage.queries.timeline import timelines
+from lineage.queries.serving.live import LIMIT, page
+from lineage.queries.serving.timeline import timelines
+from lineage.times import iso
 
 router = APIRouter(tags=["ask"])
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Query, Request, Response
 
 from lineage.config import Settings
-from lineage.errors import BadRequest, TooLarge
-from lineage.model import microseconds
+from lineage.errors import TooLarge
 from lineage.queries.asof import AsOf
 from lineage.store.ports import Reader
+from lineage.times import asked, microseconds
 
 MAX_LIMIT = 500
 
@@ -79,23 +79,7 @@ def _too_large(most: int) -> TooLarge:
 
 def moment(name: str, text: str | None) -> int | None:
     """A time of a query, in µs."""
-    if text is None or not text.strip():
-        return None
-    try:
-        # In a query string an unescaped + of an offset arrives as a blank.
-        found = datetime.fromisoformat(
-            text.strip().replace(" ", "+") if "T" in text else text.strip()
-        )
-    except ValueError:
-        try:
-            found = datetime.combine(date.fromisoformat(text.strip()), datetime.min.time())
-        except ValueError as error:
-            raise BadRequest(
-                f"{name}: not a time; write 2020-08-01 or 2020-08-01T12:00:00Z"
-            ) from error
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
-    return microseconds(found)
+    return asked(name, text) if text and text.strip() else None
 
 
 def answer(body: Any, status: int = 200) -> Response:

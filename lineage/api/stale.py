@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 from lineage.api.examples import problems
 from lineage.api.now import live_at
 from lineage.api.requests import AskedAt, Cursor, Moment, ReaderAt, answer, moment
-from lineage.model import iso
-from lineage.queries.live import LIMIT
-from lineage.queries.reasons import Limits
-from lineage.queries.stale import judged
+from lineage.queries.serving.live import LIMIT
+from lineage.queries.staleness.reasons import Limits
+from lineage.queries.staleness.stale import judged
+from lineage.times import iso
 
 router = APIRouter(tags=["ask"])
 

@@ -90,7 +90,7 @@ def replay(
 def describe(directory: Path) -> dict[str, Any]:
     """Counts of one outbox, as `ls --json` prints them."""
     from controllers_hooks import segments
-    from lineage.model import iso
+    from lineage.times import iso
 
     frames = [f.stamp for s in segments.segments(directory) for f in s.frames()]
     refused = segments.rejected(directory)

@@ -18,7 +18,7 @@ from lineage import __version__
 from lineage.errors import BadRequest
 from lineage.formats import Detail, Format, to_json
 from lineage.identity import is_digest
-from lineage.model import iso
+from lineage.times import iso
 
 if TYPE_CHECKING:
     from lineage.graph import Graph

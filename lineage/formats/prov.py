@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lineage.formats import Detail, Format, to_json
-from lineage.model import iso
+from lineage.times import iso
 
 if TYPE_CHECKING:
     from lineage.graph import Edge, Graph

@@ -18,7 +18,7 @@ from lineage.formats.descriptors import dependency, subject
 from lineage.formats.predicates import OWN, V1
 from lineage.formats.slsa_read import read
 from lineage.formats.statements import TYPES
-from lineage.model import iso
+from lineage.times import iso
 
 if TYPE_CHECKING:
     from lineage.graph import Graph

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lineage.formats import Detail, Format
-from lineage.model import iso
+from lineage.times import iso
 
 if TYPE_CHECKING:
     from lineage.graph import Graph

@@ -16,7 +16,7 @@ from typing import Literal, Protocol, TypeVar
 from lineage.errors import NotFound
 from lineage.graph import Direction
 from lineage.merge import ActionState, ArtifactState
-from lineage.model import TERMINAL, iso
+from lineage.model import TERMINAL
 from lineage.store.ports import (
     ActionFilter,
     ArtifactFilter,
@@ -26,6 +26,7 @@ from lineage.store.ports import (
     Reader,
     Recent,
 )
+from lineage.times import iso
 
 T = TypeVar("T")
 Find = Callable[[Reader], Sequence[str]]

@@ -14,12 +14,12 @@ from typing import Any
 
 from lineage.graph import ArtifactNode, Graph, Node
 from lineage.merge import ArtifactState
-from lineage.model import iso
 from lineage.queries.lineage import around, resolve
-from lineage.queries.live import _place as place
 from lineage.queries.reach import Step, reach
-from lineage.queries.timeline import Period, timelines
+from lineage.queries.serving.live import location
+from lineage.queries.serving.timeline import Period, timelines
 from lineage.store.ports import Reader
+from lineage.times import iso
 
 SHOWN = 20
 """Of one type of things so many are listed, the nearest; all are counted."""
@@ -41,7 +41,7 @@ class Served:
         return any(period.until is None for period, _ in self.periods)
 
     def json(self, nodes: Mapping[str, Node]) -> dict[str, Any]:
-        cluster, namespace, kind, name = place(self.uri)
+        cluster, namespace, kind, name = location(self.uri)
         return {
             "slot": self.uri, "cluster": cluster, "namespace": namespace, "kind": kind,
             "name": name, "serving": self.serving, "claimed": self.claimed,

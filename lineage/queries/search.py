@@ -14,9 +14,9 @@ from typing import Any
 from lineage.findable import State
 from lineage.graph import action_node, artifact_node
 from lineage.merge import ActionState
-from lineage.model import iso
 from lineage.queries.matching import Match, Query, Rank, match, parse, passes
 from lineage.store.ports import Kind, Reader, Searcher
+from lineage.times import iso
 
 LOOKED_AT = 300
 

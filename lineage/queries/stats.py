@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from lineage.model import iso
 from lineage.store.ports import Reader, Searcher
+from lineage.times import iso
 
 MOST_SLOTS = 100_000
 

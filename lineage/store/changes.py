@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lineage.merge import ActionState
 from lineage.store.ports import Position
-from lineage.store.search_feed import Feed
+from lineage.store.search.feed import Feed
 
 
 class FeedChanges:

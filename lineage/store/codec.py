@@ -17,7 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from lineage.identity import action_id
 from lineage.merge import ActionState, ArtifactState, Edge
-from lineage.model import iso
+from lineage.times import iso
 
 RECORD = "lineage.record"
 STARTED = "lineage.started_at"

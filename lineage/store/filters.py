@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from lineage.identity import action_id, node_named
-from lineage.store import codec, foreign
-from lineage.store.foreign_rows import Types
+from lineage.store import codec
+from lineage.store.foreign import conventions as foreign
+from lineage.store.foreign.rows import Types
 from lineage.store.ports import ActionFilter, ArtifactFilter
 
 

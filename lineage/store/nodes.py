@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from lineage.identity import node_id, node_number
 from lineage.merge import ActionState, ArtifactState
-from lineage.store import codec, foreign_rows
+from lineage.store import codec
 from lineage.store.database import IDS
-from lineage.store.foreign_rows import actions_of, artifacts_of
+from lineage.store.foreign import rows as foreign_rows
+from lineage.store.foreign.rows import actions_of, artifacts_of
 from lineage.store.select import ACTIONS, ARTIFACTS, action_of, fetch
 
 

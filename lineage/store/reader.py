@@ -2,7 +2,7 @@
 
 A recursive query answers in 0.09 s what `get_lineage_subgraph` needs 14.5 s for and then
 cuts at 100 hops (docs/mlmd.md). Nodes without `lineage.record` are another tool's: what they
-say is put together by `lineage.store.foreign`, and only where there are any.
+say is put together by `lineage.store.foreign.conventions`, and only where there are any.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from lineage.errors import BadRequest
 from lineage.graph import Direction
 from lineage.identity import is_digest, node_named
 from lineage.merge import ActionState, ArtifactState
-from lineage.store import codec, foreign_lists, foreign_rows, nodes
+from lineage.store import codec, nodes
 from lineage.store import slots as slot_queries
 from lineage.store.database import IDS
 from lineage.store.filters import action_where, artifact_where, starts
-from lineage.store.foreign_rows import actions_numbered, artifacts_of
+from lineage.store.foreign import lists as foreign_lists
+from lineage.store.foreign import rows as foreign_rows
+from lineage.store.foreign.rows import actions_numbered, artifacts_of
 from lineage.store.ports import (
     ActionFilter,
     ArtifactFilter,

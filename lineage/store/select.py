@@ -1,7 +1,7 @@
 """The statements every query of the reader is made of, and what their rows become.
 
 Rows are (external id, record, MLMD's id). A node of ours is its record; of another tool's
-there is none (`lineage.store.foreign_rows`).
+there is none (`lineage.store.foreign.rows`).
 """
 
 from __future__ import annotations

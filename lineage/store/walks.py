@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from lineage.store.database import IDS
-from lineage.store.foreign_rows import actions_numbered, artifacts_numbered, types
+from lineage.store.foreign.rows import actions_numbered, artifacts_numbered, types
 from lineage.store.ports import Closure
 from lineage.store.select import INS, OUTS, RECORDS, action_of, artifact_of, fetch
 

@@ -15,9 +15,9 @@ from sqlalchemy import Engine, text
 
 from lineage.merge import ActionState, ArtifactState
 from lineage.store import codec
-from lineage.store.foreign_rows import types
+from lineage.store.foreign.rows import types
 from lineage.store.ports import Kind, Position
-from lineage.store.search_feed import TABLES, Feed
+from lineage.store.search.feed import TABLES, Feed
 
 State = ActionState | ArtifactState
 MOST = 2000

@@ -36,9 +36,8 @@ from lineage.model import (
     Code,
     Controller,
     Reference,
-    iso,
-    microseconds,
 )
+from lineage.times import iso, microseconds
 
 STATES = {"START": "running", "RUNNING": "running", "COMPLETE": "complete",
           "FAIL": "failed", "ABORT": "canceled"}  # fmt: skip

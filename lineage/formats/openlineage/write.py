@@ -13,8 +13,9 @@ from typing import Any
 from lineage.formats.openlineage.names import INTEGRATION, NOWHERE, dataset_of, run_id_of
 from lineage.formats.openlineage.read import UNTYPED
 from lineage.merge import ActionState, ArtifactState
-from lineage.model import GENERIC, TERMINAL, iso
+from lineage.model import GENERIC, TERMINAL
 from lineage.records import view
+from lineage.times import iso
 
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json"
 FACETS = "https://openlineage.io/spec/facets/"

@@ -1,0 +1,141 @@
+"""Keeps a search index up to date, in the background, out of the way of everything else.
+
+Reads the feed and writes the index, nothing else does; a lock file says who. It never
+stops the server: what goes wrong is logged, shown, and tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from lineage import findable
+from lineage.store.ports import Kind
+from lineage.store.search.feed import Feed, Item
+from lineage.store.search.index import KINDS, IndexWriter, may_pass
+
+log = logging.getLogger("lineage.search")
+
+BATCH = 500
+POLL = 0.25
+"""Seconds between looks at the feed."""
+BUSY_SHARE = 0.1
+"""Of the time that indexing takes while others write."""
+RETRY = 5.0
+
+
+class Indexer:
+    """A thread that reads `feed` into the index at `path`."""
+
+    def __init__(self, feed: Feed, path: str) -> None:
+        self._feed = feed
+        self._path = path
+        self._index: IndexWriter | None = None
+        self._rebuild = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="indexer", daemon=True)
+        self.trouble: str | None = None
+        """Why the index cannot go on, if so."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def rebuild(self) -> None:
+        """Begin again with an empty index, at the next look."""
+        self._rebuild = True
+
+    @property
+    def rebuilding(self) -> bool:
+        """Whether a new beginning was asked for and not made yet."""
+        return self._rebuild
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        lock = self._lock()
+        while lock is not None and not self._closing.is_set():
+            try:
+                self._look()
+                self.trouble, pause = None, POLL
+            except Exception as error:
+                self._failed(error)
+                pause = POLL if self._rebuild else RETRY
+            self._closing.wait(pause)
+        if self._index is not None:
+            self._index.close()
+        if lock is not None:
+            os.close(lock)
+
+    def _lock(self) -> int | None:
+        """Wait until nobody else indexes this store; None = we are closing."""
+        descriptor = os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        while not self._closing.is_set():
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            self._closing.wait(RETRY)
+        os.close(descriptor)
+        return None
+
+    def _look(self) -> None:
+        """Bring the index up to date with the feed, the kinds by turns."""
+        index = self._opened()
+        behind = list(KINDS)
+        while behind and not (self._closing.is_set() or self._rebuild):
+            begun = time.monotonic()
+            behind = [kind for kind in behind if self._batch(index, kind)]
+            if behind:
+                # While others write, most of the time is theirs.
+                took = time.monotonic() - begun
+                self._closing.wait(took / BUSY_SHARE if self._feed.busy() else 0.001)
+
+    def _batch(self, index: IndexWriter, kind: Kind) -> bool:
+        """One step; whether there may be more."""
+        position = self._feed.now(index.position(kind))
+        news = self._feed.news(kind, position, BATCH)
+        items = self._feed.again(kind, position) + news
+        if items:
+            index.put(kind, _bodies(items), max(position, items[-1].position))
+        return len(news) == BATCH
+
+    def _opened(self) -> IndexWriter:
+        """The index of this very store, empty if it was another's."""
+        if self._index is None:
+            self._index = IndexWriter(self._path)
+        index = self._index
+        if self._rebuild or index.lost or self._foreign(index):
+            log.info("building the search index %s anew", self._path)
+            self._rebuild = False
+            index.clear()
+        if not index.origin() and (origin := self._feed.origin()):
+            index.set_origin(origin)
+        return index
+
+    def _foreign(self, index: IndexWriter) -> bool:
+        told = index.origin()
+        moved = bool(told) and told != self._feed.origin()
+        return moved or not all(self._feed.holds(kind, index.position(kind)) for kind in KINDS)
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, sqlite3.DatabaseError):
+            self._rebuild |= not may_pass(error)
+        elif not isinstance(error, SQLAlchemyError):
+            log.exception("the search index stopped")
+        if self.trouble is None:
+            log.warning("the search index cannot go on: %s", error)
+        self.trouble = str(getattr(error, "orig", error))
+
+
+def _bodies(items: list[Item]) -> list[tuple[int, str]]:
+    """A node that is not ours has an empty body, so that every node is counted."""
+    latest = {item.number: item.state for item in items}
+    return [(number, findable.body(s) if s is not None else "") for number, s in latest.items()]
