@@ -2,6 +2,8 @@
 # make test    every test
 # make check   formatting, lint, types, import layers
 # make screenshots  every page in both themes, into docs/images
+# make docs    the documentation as a site, into build/docs
+# make dist    wheel and source package with the built viewer, into dist
 # make bench   the numbers of docs/performance.md, measured here
 #
 # Needs only Python 3.11 (PYTHON=...); everything else goes into .venv.
@@ -10,7 +12,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .ONESHELL:
-.PHONY: help demo test check bench screenshots constraints clean browser
+.PHONY: help demo test check docs dist bench screenshots constraints clean browser
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8080
@@ -137,6 +139,16 @@ check: .venv/dev .venv/viewer
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	cd ui/web && npm run --silent check
+
+docs: .venv/dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -f .mkdocs.yml
+	echo "build/docs/index.html"
+
+# A package without the viewer would look broken to whoever has no Node.
+dist: .venv/dev .venv/viewer
+	@[ -f ui/static/viewer.js ] || { echo "ui/static/viewer.js is missing: the viewer was not built."; exit 1; }
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
 
 bench: .venv/dev
 	@command -v wrk >/dev/null || echo "No wrk on PATH: Python drives the load and eats a core (apt-get install wrk)."

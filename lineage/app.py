@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +22,7 @@ import ui.svg
 from lineage import __version__
 from lineage.api import (
     diff,
+    document,
     events,
     examples,
     flow,
@@ -101,15 +101,16 @@ def create_app(settings: Settings) -> FastAPI:
                    formats, openlineage):  # fmt: skip
         app.include_router(module.router, prefix=API)
     app.include_router(lambdas.router)
-    app.add_api_route("/healthz", _healthz, tags=["probe"], response_class=Response)
+    app.add_api_route("/healthz", _healthz, tags=["probe"], response_class=Response,
+                      responses=examples.answered("Status"))
     app.add_api_route("/readyz", _readyz, tags=["probe"], response_class=Response,
-                      responses=examples.problems(503))  # fmt: skip
+                      responses=examples.answered("Status"))  # fmt: skip
     app.include_router(ui.pages.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=ui.static_dir()), name="static")
     problems.install(app)
     app.add_middleware(_DirectRecord)
     app.add_middleware(_SecurityHeaders)
-    app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]
+    app.openapi = functools.partial(document.document, app)  # type: ignore[method-assign]
     return app
 
 
@@ -222,16 +223,6 @@ def _readyz(request: Request) -> Response:
     except Exception as error:
         raise StoreUnavailable("the database does not answer") from error
     return answer({"status": "ready"})
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        schema.setdefault("components", {}).setdefault("schemas", {}).update(examples.components())
-        app.openapi_schema = schema
-    return app.openapi_schema
 
 
 class _DirectRecord:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -54,17 +54,20 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, "NO_PROXY": "*", **more}
 
 
-def start_server(folder: Path, *arguments: str, store: Path | None = None) -> Server:
+def start_server(
+    folder: Path, *arguments: str, store: Path | None = None, command: Sequence[str] = COMMAND,
+    **environment: str,
+) -> Server:  # fmt: skip
     """`lineage serve` on a free port; returns once it answers."""
     store = store or folder / "lineage.db"
     log = folder / "serve.log"
     with log.open("a") as stderr:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--store", str(store), "--port", "0", *arguments],
+            [*command, "serve", "--store", str(store), "--port", "0", *arguments],
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env=clean_environment(PYTHONUNBUFFERED="1"),
+            env=clean_environment(PYTHONUNBUFFERED="1", **environment),
         )
     assert process.stdout is not None
     deadline = time.monotonic() + START_TIMEOUT

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from lineage.api.examples import problems
+from lineage.api.examples import answered
 from lineage.api.requests import Moment, ReaderAt, SettingsOf, answer, moment
 from lineage.errors import BadRequest
 from lineage.queries.comparing.diff import diff
@@ -17,7 +17,7 @@ router = APIRouter(tags=["ask"])
 MAX_REF = 5000
 
 
-@router.get("/diff", response_class=Response, responses=problems(400, 404))
+@router.get("/diff", response_class=Response, responses=answered("Diff", 400, 404))
 def get_diff(
     reader: ReaderAt,
     settings: SettingsOf,

@@ -113,7 +113,17 @@ class Events:
                 queue.put_nowait(None)
 
 
-@router.get("/events", response_class=Response, responses=problems(400, 503))
+@router.get(
+    "/events",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A stream without an end",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problems(400, 503),
+    },
+)
 async def get_events(
     request: Request,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,

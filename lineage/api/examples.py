@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from lineage.api import answers
 from lineage.model import Action
 
 TRAIN: dict[str, Any] = {
@@ -33,6 +35,8 @@ TRAIN: dict[str, Any] = {
 BODY = {k: v for k, v in TRAIN.items() if k != "key"}
 
 ACTION_REF = "#/components/schemas/Action"
+REPORT_REF = "#/components/schemas/Report"
+"""An action whose key stands in the URL."""
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "errors"],
@@ -45,6 +49,7 @@ PROBLEM: dict[str, Any] = {
             "type": "array",
             "items": {
                 "type": "object",
+                "required": ["at", "message"],
                 "properties": {"at": {"type": "string"}, "message": {"type": "string"}},
             },
         },
@@ -57,8 +62,24 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     words = {400: "The request is not valid", 403: "Not allowed here", 404: "Nothing has that name",
              413: "The body is too large", 422: "The record is not valid",
              500: "Internal error", 503: "The store is not available; try again"}  # fmt: skip
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {s: {"description": words[s], "content": content} for s in statuses}
+    return {status: {"description": words[status], "content": {"application/problem+json": {
+        "schema": answers.ref("Problem"),
+        "example": {"type": "about:blank", "title": words[status], "status": status,
+                    "detail": "what is wrong, where, and what to do", "errors": []},
+    }}} for status in statuses}  # fmt: skip
+
+
+def answered(
+    name: str, *statuses: int, status: int = 200, also: Sequence[str] = (), says: str = "The answer"
+) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: one of `answers.SCHEMAS`, or as one of the media types of
+    `also`; otherwise one of these problems, or that the store does not answer."""
+    schema = answers.ref(name)
+    content: dict[str, Any] = {
+        "application/json": {"schema": schema, "example": answers.example(schema)}
+    }
+    content |= {media: {"schema": {"type": "string"}} for media in also if media not in content}
+    return {status: {"description": says, "content": content}, **problems(*statuses, 503)}
 
 
 def json_body(*content: tuple[str, dict[str, Any], Any]) -> dict[str, Any]:
@@ -71,4 +92,6 @@ def components() -> dict[str, Any]:
     """Schemas that no route declares by itself, since records are parsed in one pass by hand."""
     schema = Action.model_json_schema(ref_template="#/components/schemas/{model}")
     out: dict[str, Any] = schema.pop("$defs", {})
-    return {**out, "Action": schema, "Problem": PROBLEM}
+    named = [name for name in schema["required"] if name != "key"]
+    report = {**schema, "title": "Report", "required": named}
+    return {**out, **answers.SCHEMAS, "Action": schema, "Report": report, "Problem": PROBLEM}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from lineage.api.examples import problems
+from lineage.api.examples import answered
 from lineage.api.requests import Moment, ReaderAt, Text, answer, moment
 from lineage.queries.flowing.flow import flow
 from lineage.times import iso
@@ -16,7 +16,7 @@ router = APIRouter(tags=["ask"])
 MAX_WINDOW = 1000
 
 
-@router.get("/flow", response_class=Response, responses=problems(400))
+@router.get("/flow", response_class=Response, responses=answered("Flow", 400))
 def get_flow(
     reader: ReaderAt,
     as_of: Moment = None,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from lineage.api.examples import answered
 from lineage.api.requests import answer
 from lineage.formats import Detail, Format, find
+from lineage.formats.drawn import every
 from lineage.graph import Graph
 from lineage.queries.detail import detail
 from lineage.queries.export import export
@@ -16,11 +18,22 @@ from lineage.store.ports import Reader
 
 router = APIRouter(tags=["read"])
 
-FormatName = Annotated[str, Query(max_length=64, description="one of those of /api/v1/formats")]
+GRAPHS = {name: form for name, form in every().items() if form.graph}
+STORES = {name: form for name, form in every().items() if form.each}
+"""What there is without anybody who draws; a server knows the same names."""
+
+
+def _one_of(known: Mapping[str, Format]) -> Any:
+    return Query(max_length=64, description="one of those of /api/v1/formats",
+                 json_schema_extra={"enum": list(known)})  # fmt: skip
+
+
+GraphFormat = Annotated[str, _one_of(GRAPHS)]
+StoreFormat = Annotated[str, _one_of(STORES)]
 _NOTHING = Detail({}, {})
 
 
-@router.get("/formats", response_class=Response)
+@router.get("/formats", response_class=Response, responses=answered("Formats"))
 def list_formats(request: Request) -> Response:
     """What a graph or the whole store can be written as, and what can be imported."""
     return answer({"items": [one.json() for one in _known(request).values()]})

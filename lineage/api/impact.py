@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from lineage.api.examples import problems
+from lineage.api.examples import answered
 from lineage.api.requests import Moment, ReaderAt, SettingsOf, answer, moment
 from lineage.errors import BadRequest
 from lineage.queries.impact import impact
@@ -15,7 +15,7 @@ from lineage.times import iso
 router = APIRouter(tags=["ask"])
 
 
-@router.get("/impact", response_class=Response, responses=problems(400, 404))
+@router.get("/impact", response_class=Response, responses=answered("Impact", 400, 404))
 def get_impact(
     reader: ReaderAt,
     settings: SettingsOf,

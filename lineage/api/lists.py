@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from lineage.api.examples import problems
-from lineage.api.formats import FormatName, whole_store
+from lineage.api.examples import answered, problems
+from lineage.api.formats import STORES, StoreFormat, whole_store
 from lineage.api.requests import Cursor, Limit, Moment, ReaderAt, ReaderOf, Text, answer, moment
 from lineage.errors import NotFound
 from lineage.formats import tables
@@ -26,9 +26,23 @@ ArtifactId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="32 hexad
 Table = Annotated[Literal["json", "csv"], Query(description="csv = a table for spreadsheets")]
 _NEAR = 100
 """Actions shown beside an artifact; /lineage shows all."""
+_EXPORT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Every action, line by line",
+        "content": {f.lines or f.media: {"schema": {"type": "string"}} for f in STORES.values()},
+    },
+    **problems(400, 503),
+}
 
 
-@router.get("/actions", response_class=Response, responses=problems(400))
+def _table(name: str) -> dict[int | str, dict[str, Any]]:
+    out = answered(name, 400, also=["text/csv"])
+    says = "as a table: the next page, as RFC 8288 writes it"
+    out[200]["headers"] = {"Link": {"description": says, "schema": {"type": "string"}}}
+    return out
+
+
+@router.get("/actions", response_class=Response, responses=_table("Actions"))
 def list_actions(
     request: Request,
     reader: ReaderAt,
@@ -57,7 +71,9 @@ def list_actions(
     return answer({"items": _views(reader, page.items), "cursor": page.cursor})
 
 
-@router.get("/actions/{key:path}", response_class=Response, responses=problems(404))
+@router.get(
+    "/actions/{key:path}", response_class=Response, responses=answered("RecordedAction", 400, 404)
+)
 def get_action(reader: ReaderAt, key: str) -> Response:
     """One action by its key or id, as all its reports together describe it."""
     state = reader.action(action_id(key)) or reader.action(key)
@@ -67,7 +83,7 @@ def get_action(reader: ReaderAt, key: str) -> Response:
     return answer(_views(reader, [state])[0])
 
 
-@router.get("/artifacts", response_class=Response, responses=problems(400))
+@router.get("/artifacts", response_class=Response, responses=_table("Artifacts"))
 def list_artifacts(
     request: Request,
     reader: ReaderAt,
@@ -87,7 +103,9 @@ def list_artifacts(
     return answer({"items": [view_artifact(a) for a in page.items], "cursor": page.cursor})
 
 
-@router.get("/artifacts/{id}", response_class=Response, responses=problems(400, 404))
+@router.get(
+    "/artifacts/{id}", response_class=Response, responses=answered("ArtifactBeside", 400, 404)
+)
 def get_artifact(reader: ReaderAt, id: ArtifactId) -> Response:
     """One version of a thing, and the actions nearest to it."""
     artifact = _artifact(reader, id)
@@ -99,7 +117,9 @@ def get_artifact(reader: ReaderAt, id: ArtifactId) -> Response:
     return answer({**view_artifact(artifact), **near})
 
 
-@router.get("/artifacts/{id}/versions", response_class=Response, responses=problems(400, 404))
+@router.get(
+    "/artifacts/{id}/versions", response_class=Response, responses=answered("Artifacts", 400, 404)
+)
 def list_versions(
     reader: ReaderAt, id: ArtifactId, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
@@ -109,15 +129,15 @@ def list_versions(
     return answer({"items": [view_artifact(a) for a in page.items], "cursor": page.cursor})
 
 
-@router.get("/controllers", response_class=Response, responses=problems(400))
+@router.get("/controllers", response_class=Response, responses=answered("Controllers", 400))
 def list_controllers(reader: ReaderAt, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """Every controller that recorded something, with the number of its actions."""
     page = reader.controllers(cursor, limit)
     return answer({"items": [c._asdict() for c in page.items], "cursor": page.cursor})
 
 
-@router.get("/export", response_class=Response, responses=problems(400))
-def get_export(request: Request, reader: ReaderOf, format: FormatName = "ndjson") -> Response:
+@router.get("/export", response_class=Response, responses=_EXPORT)
+def get_export(request: Request, reader: ReaderOf, format: StoreFormat = "ndjson") -> Response:
     """The whole store; as NDJSON records, recorded elsewhere, they make the same store."""
     form, lines = whole_store(request, format, reader)
     return StreamingResponse(lines, media_type=form.lines or form.media)

@@ -52,7 +52,7 @@ class _Kept(NamedTuple):
     summary="Record one OpenLineage event",
     status_code=201,
     response_class=Response,
-    responses=examples.problems(400, 413, 422, 503),
+    responses=examples.problems(400, 403, 413, 422, 503),
     openapi_extra=examples.json_body(("application/json", _EVENT, _START)),
 )
 async def post_event(request: Request) -> Response:
@@ -70,7 +70,7 @@ async def post_event(request: Request) -> Response:
     "/lineage/batch",
     summary="Record many OpenLineage events",
     response_class=Response,
-    responses=examples.problems(400, 413, 503),
+    responses=examples.answered("EventVerdicts", 400, 403, 413),
     openapi_extra=examples.json_body(("application/json", _EVENTS, [_START])),
 )
 async def post_events(request: Request) -> Response:
@@ -99,7 +99,9 @@ async def post_events(request: Request) -> Response:
     )
 
 
-@router.get("/lineage/events", response_class=Response, responses=examples.problems(400, 503))
+@router.get(
+    "/lineage/events", response_class=Response, responses=examples.answered("RawEvents", 400)
+)
 def get_events(
     request: Request,
     after: Annotated[int, Query(ge=0, lt=2**63, description="`after` of the page before")] = 0,

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from lineage.api.examples import problems
-from lineage.api.formats import FormatName, graph_format
+from lineage.api.examples import answered
+from lineage.api.formats import GRAPHS, GraphFormat, graph_format
 from lineage.api.kept import Kept
 from lineage.api.now import Now
 from lineage.api.requests import (
@@ -34,9 +34,10 @@ router = APIRouter(tags=["ask"])
 
 MAX_DEPTH = 1000
 MAX_SLOTS = 5000
+_GRAPH = answered("Graph", 400, 404, 500, also=[form.media for form in GRAPHS.values()])
 
 
-@router.get("/lineage", response_class=Response, responses=problems(400, 404, 500))
+@router.get("/lineage", response_class=Response, responses=_GRAPH)
 def get_lineage(
     request: Request,
     reader: ReaderAt,
@@ -63,7 +64,7 @@ def get_lineage(
         str | None, Query(max_length=500, description="artifact types, by comma")
     ] = None,
     max_nodes: Annotated[int, Query(ge=1)] = 2000,
-    format: FormatName = "json",
+    format: GraphFormat = "json",
 ) -> Response:
     """Where something came from (upstream) and what it reached (downstream)."""
     form, written_as = graph_format(request, format)
@@ -74,7 +75,7 @@ def get_lineage(
     return Response(written_as(reader, graph), media_type=form.media)
 
 
-@router.get("/live", response_class=Response, responses=problems(400))
+@router.get("/live", response_class=Response, responses=answered("Live", 400))
 def get_live(
     request: Request,
     reader: ReaderAt,
@@ -106,7 +107,9 @@ def _slots(as_of: str | None, slots: Sequence[Any], cursor: str | None) -> Respo
     )  # fmt: skip
 
 
-@router.get("/live/{slot:path}/history", response_class=Response, responses=problems(400, 404))
+@router.get(
+    "/live/{slot:path}/history", response_class=Response, responses=answered("History", 400, 404)
+)
 def get_history(
     reader: ReaderAt,
     slot: Annotated[str, Path(max_length=5000, description="k8s://cluster/namespace/kind/name")],

@@ -31,10 +31,10 @@ _ITEMS = {"type": "array", "items": {"$ref": examples.ACTION_REF}, "maxItems": M
     summary="Record one action",
     status_code=201,
     response_class=Response,
-    responses={200: {"description": "Merged into what was known, or unchanged"},
-               **examples.problems(413, 422, 503)},
+    responses={**examples.answered("Recorded", status=201, says="Recorded as a new action"),
+               **examples.answered("Recorded", 403, 413, 422, says="Merged, or unchanged")},
     openapi_extra=examples.json_body(
-        ("application/json", {"$ref": examples.ACTION_REF}, examples.BODY)
+        ("application/json", {"$ref": examples.REPORT_REF}, examples.BODY)
     ),
 )  # fmt: skip
 async def put_action(request: Request, key: str) -> Response:
@@ -56,7 +56,7 @@ async def put_action(request: Request, key: str) -> Response:
     "/actions/batch",
     summary="Record many actions",
     response_class=Response,
-    responses=examples.problems(400, 413, 503),
+    responses=examples.answered("Verdicts", 400, 403, 413),
     openapi_extra=examples.json_body(
         ("application/json", _ITEMS, [examples.TRAIN]),
         ("application/x-ndjson", {"type": "string"}, orjson.dumps(examples.TRAIN).decode()),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from lineage.api.examples import problems
+from lineage.api.examples import answered
 from lineage.api.requests import MAX_LIMIT, Moment, ReaderAt, ReaderOf, Text, answer, moment
 from lineage.queries import search as queries
 from lineage.queries.stats import stats
@@ -25,7 +25,7 @@ def get_searcher(request: Request) -> Searcher:
 SearcherOf = Annotated[Searcher, Depends(get_searcher)]
 
 
-@router.get("/search", response_class=Response, responses=problems(400))
+@router.get("/search", response_class=Response, responses=answered("Found", 400))
 def get_search(
     reader: ReaderAt,
     searcher: SearcherOf,
@@ -45,13 +45,16 @@ def get_search(
     return answer(queries.search(reader, searcher, q, kind, type, limit, at).json())
 
 
-@router.get("/stats", response_class=Response)
+@router.get("/stats", response_class=Response, responses=answered("Stats"))
 def get_stats(reader: ReaderOf, searcher: SearcherOf) -> Response:
     """How much the store holds, over which time, and how far the search index is."""
     return answer(stats(reader, searcher))
 
 
-@router.post("/reindex", status_code=202, response_class=Response, responses=problems(403))
+@router.post(
+    "/reindex", status_code=202, response_class=Response,
+    responses=answered("Reindexing", 403, status=202),
+)  # fmt: skip
 def post_reindex(searcher: SearcherOf) -> Response:
     """Forget the search index and build it again, in the background; `/stats` shows how far."""
     searcher.rebuild()

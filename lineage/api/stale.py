@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from lineage.api.examples import problems
+from lineage.api.examples import answered
 from lineage.api.now import live_at
 from lineage.api.requests import AskedAt, Cursor, Moment, ReaderAt, answer, moment
 from lineage.queries.serving.live import LIMIT
@@ -17,7 +17,7 @@ from lineage.times import iso
 router = APIRouter(tags=["ask"])
 
 
-@router.get("/stale", response_class=Response, responses=problems(400))
+@router.get("/stale", response_class=Response, responses=answered("Stale", 400))
 def get_stale(
     request: Request,
     reader: ReaderAt,

@@ -153,7 +153,9 @@ class Reader(Protocol):
     def closure(
         self, starts: Sequence[str], direction: Direction, depth: int | None, max_nodes: int
     ) -> Closure:
-        """Everything reachable over recorded edges; `starts` are action or artifact ids."""
+        """Everything reachable over recorded edges; `starts` are action or artifact ids. Of
+        more than `max_nodes` some of the nearest come when there is a `depth`. Of a whole
+        closure maybe nothing: whoever wants the nearest goes step by step."""
         ...
 
     def slots(self, namespace: str | None, limit: int, after: str | None = None) -> list[str]:

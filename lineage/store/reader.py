@@ -251,6 +251,8 @@ class SqlReader:
                 found.actions |= part.actions
                 found.artifacts |= part.artifacts
                 found.truncated |= part.truncated
+            if depth is None and (found.truncated or found.size > max_nodes):
+                return Closure([], [], True)
             return loaded(db, found, max_nodes)
 
     def walk(self) -> Iterator[tuple[list[ActionState], dict[str, ArtifactState]]]:

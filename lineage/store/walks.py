@@ -31,6 +31,10 @@ class Found:
     artifacts: dict[int, None] = field(default_factory=dict)
     truncated: bool = False
 
+    @property
+    def size(self) -> int:
+        return len(self.actions) + len(self.artifacts)
+
 
 def reach(db: Connection, way: str, starts: Found, depth: int | None, most: int) -> Found:
     near, far = _HOP[way]
@@ -89,7 +93,7 @@ def _levels(db: Connection, starts: Found, near: str, far: str, depth: int, most
         actions = {id_: None for id_ in next_actions if id_ not in found.actions}
         found.actions |= actions
         found.artifacts |= artifacts
-        if len(found.actions) + len(found.artifacts) > most:
+        if found.size > most:
             found.truncated = True
             break
         if not actions and not artifacts:
@@ -100,7 +104,7 @@ def _levels(db: Connection, starts: Found, near: str, far: str, depth: int, most
 def loaded(db: Connection, found: Found, most: int) -> Closure:
     """The states of what was found; of more than `most`, the nearest of each kind stay."""
     actions, artifacts = list(found.actions), list(found.artifacts)
-    cut = len(actions) + len(artifacts) > most
+    cut = found.size > most
     if cut:
         room = max(most - len(actions), most // 2, 1)
         artifacts = artifacts[:room]

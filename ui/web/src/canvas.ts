@@ -4,10 +4,10 @@ import { select, type Selection } from "d3-selection";
 import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
 import { all, calm, made, on, one, type Undo } from "./dom";
 
-const READABLE = 0.6;
 /** Fitting makes text smaller than this only when somebody asks for it. */
+const READABLE = 0.6;
+/** How large a part of a graph is shown that does not fit as a whole. */
 const CLOSE = 0.85;
-/** How large a graph is shown that does not fit. */
 const EDGE = 18;
 
 export type Spot = { x: number; y: number; width: number; height: number };
@@ -21,7 +21,9 @@ export class Canvas {
   private readonly undo: Undo[] = [];
   private map: { frame: SVGRectElement; box: HTMLElement } | null = null;
   at: ZoomTransform = zoomIdentity;
-  private fitted = false;
+  /** Whether it is shown as it was fitted: nobody moved it since. */
+  fitted = false;
+  private parts: Spot[] = [];
 
   constructor(readonly root: HTMLElement, private readonly moved: (at: ZoomTransform) => void) {
     this.svg = one<SVGSVGElement>("svg.graph", root)!;
@@ -47,22 +49,25 @@ export class Canvas {
     this.undo.forEach((undo) => undo());
   }
 
-  /** As large as it fits, but not below what can be read, unless `whole`. */
-  fit(whole: boolean, around: Spot | null): void {
-    const scale = this.whole();
-    if (whole || scale >= READABLE || !around) this.go(this.centred(scale, { x: 0, y: 0, ...this.size }));
-    else this.go(this.filled(this.centred(CLOSE, around)));
-    this.fitted = true;
+  /** All of it where it can be read then (or if `whole`), else the first of these parts that
+   * can be, else the last of them. */
+  fit(whole: boolean, parts: Spot[]): void {
+    const all = { x: 0, y: 0, ...this.size };
+    const best = whole ? all : [all, ...parts].find((part) => this.scale(part) >= READABLE) ?? parts.at(-1) ?? all;
+    if (best === all) this.go(this.centred(this.scale(all), all));
+    else this.go(this.filled(this.centred(Math.min(CLOSE, Math.max(READABLE, this.scale(best))), best)));
+    this.parts = parts;
+    this.fitted = !whole || this.scale(all) >= READABLE;
   }
 
-  private whole(): number {
+  private scale(part: Spot): number {
     const { clientWidth: wide, clientHeight: high } = this.root;
-    return Math.min(wide / (this.size.width + 2 * EDGE), high / (this.size.height + 2 * EDGE), 1.15);
+    return Math.min(wide / (part.width + 2 * EDGE), high / (part.height + 2 * EDGE), 1.15);
   }
 
-  /** What was fitted and not moved since fits the new room, if it can be read there. */
+  /** What was fitted and not moved since fits the new room. */
   private resized(): void {
-    if (this.fitted && this.whole() >= READABLE) this.fit(true, null);
+    if (this.fitted) this.fit(false, this.parts);
     else this.showFrame();
   }
 
@@ -85,10 +90,18 @@ export class Canvas {
     this.go(zoomIdentity.translate(x, y).scale(before.k));
   }
 
-  restore(text: string): boolean {
-    const [x, y, k] = text.split(",").map(Number);
+  /** In words for an address: the middle of the screen and the scale, so that it means the
+   * same on another screen; empty while it is as fitted. */
+  get words(): string {
+    if (this.fitted) return "";
+    const [x, y] = this.at.invert([this.root.clientWidth / 2, this.root.clientHeight / 2]);
+    return `${x.toFixed(0)},${y.toFixed(0)},${this.at.k.toFixed(2)}`;
+  }
+
+  restore(words: string): boolean {
+    const [x, y, k] = words.split(",").map(Number);
     if (x === undefined || y === undefined || !k || Number.isNaN(x + y + k)) return false;
-    this.go(zoomIdentity.translate(x, y).scale(k));
+    this.go(this.centred(k, { x, y, width: 0, height: 0 }));
     return true;
   }
 
@@ -100,13 +113,20 @@ export class Canvas {
     this.behaviour.translateBy(this.surface, x / this.at.k, y / this.at.k);
   }
 
-  /** Move only if it is not on screen already. */
+  /** Moved only if it is not on screen already. */
   reveal(spot: Spot): void {
     this.resized();
-    const { clientWidth: wide, clientHeight: high } = this.root;
+    if (!this.shows(spot, 12)) this.go(this.centred(this.at.k, spot));
+  }
+
+  shows(spot: Spot, margin = 0): boolean {
     const [left, top] = this.at.apply([spot.x, spot.y]);
     const [right, bottom] = this.at.apply([spot.x + spot.width, spot.y + spot.height]);
-    if (left < 12 || top < 12 || right > wide - 12 || bottom > high - 12) this.go(this.centred(this.at.k, spot));
+    return left >= margin && top >= margin && right <= this.root.clientWidth - margin && bottom <= this.root.clientHeight - margin;
+  }
+
+  get showsAll(): boolean {
+    return this.shows({ x: 0, y: 0, ...this.size });
   }
 
   go(to: ZoomTransform): void {
@@ -171,6 +191,13 @@ export function spotOf(node: SVGGElement): Spot {
   const [x = 0, y = 0] = (node.getAttribute("transform") ?? "").match(/-?[\d.]+/g)?.map(Number) ?? [];
   const box = one<SVGRectElement>(".g-box", node);
   return { x, y, width: Number(box?.getAttribute("width") ?? 0), height: Number(box?.getAttribute("height") ?? 0) };
+}
+
+/** The room that several take together. */
+export function around(spots: Spot[]): Spot {
+  const [x, y] = [Math.min(...spots.map((spot) => spot.x)), Math.min(...spots.map((spot) => spot.y))];
+  const [right, bottom] = [Math.max(...spots.map((spot) => spot.x + spot.width)), Math.max(...spots.map((spot) => spot.y + spot.height))];
+  return { x, y, width: right - x, height: bottom - y };
 }
 
 /** Let what was there before glide to its new place, and what is new fade in. */

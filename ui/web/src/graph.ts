@@ -2,7 +2,7 @@
 
 import type { ZoomTransform } from "d3-zoom";
 
-import { Canvas, glide, spotOf, type Spot } from "./canvas";
+import { around, Canvas, glide, spotOf, type Spot } from "./canvas";
 import { all, debounced, on, one, say, typing, type Undo } from "./dom";
 import { changed, visit } from "./page";
 import { closePanel, openPanel } from "./panel";
@@ -10,9 +10,10 @@ import { Trace } from "./trace";
 
 type Node = SVGGElement;
 
-/** The last picture, for the next one to begin from: where things were, how it was looked at,
- * and the spot that somebody looked at most. */
-type Last = { spots: Map<string, Spot>; at: ZoomTransform; around: Spot; opened: boolean };
+/** The last picture, for the next one to begin from: where things were, how it was looked at, and
+ * the spot that somebody looked at most. `opened`: something was opened or folded; `byKey`: by
+ * who stood on it. */
+type Last = { spots: Map<string, Spot>; at: ZoomTransform; fitted: boolean; about: Spot | null; opened: boolean; byKey: boolean };
 let last: Last | null = null;
 
 export function graph(quiet: boolean): Undo {
@@ -40,29 +41,53 @@ class GraphPage {
     this.listen();
     this.choose(this.find(new URLSearchParams(location.search).get("selected")) ?? this.focus(), false);
     if (new URLSearchParams(location.search).get("selected")) void this.panel();
+    const fresh = quiet && last?.opened ? this.fresh() : [];
     // Whoever opened a stack by its key stands on it no more: go on at what came out of it.
-    const fresh = quiet && last?.opened ? this.nodes.find((node) => !last!.spots.has(node.dataset["id"] ?? "")) : null;
-    if (fresh) this.choose(fresh, true);
+    if (fresh[0] && last?.byKey) this.choose(fresh[0], true);
+    else if (fresh[0] && !fresh.some((node) => this.canvas.shows(spotOf(node)))) this.canvas.reveal(spotOf(fresh[0]));
   }
 
   end(): void {
     const spots = new Map(this.nodes.filter((node) => node.dataset["id"]).map((node) => [node.dataset["id"]!, spotOf(node)]));
-    const about = this.opening ?? this.current ?? this.focus();
-    last = { spots, at: this.canvas.at, around: about ? spotOf(about) : { x: 0, y: 0, width: 0, height: 0 }, opened: this.opening !== null && this.opening === this.current };
+    const { at, fitted } = this.canvas;
+    const about = this.about();
+    last = { spots, at, fitted, about: about ? spotOf(about) : null, opened: this.opening !== null, byKey: this.opening === this.current };
     this.undo.forEach((undo) => undo());
     this.canvas.end();
+  }
+
+  /** What somebody looks at: what that hangs on which is being opened, else it, else the chosen one. */
+  private about(): Node | null {
+    const beside = this.opening && isStack(this.opening) ? this.trace.beside(this.opening) : new Set();
+    return this.nodes.find((node) => beside.has(node.id)) ?? this.opening ?? this.current ?? this.focus();
+  }
+
+  /** Nodes that the last picture did not have, the nearest to what was opened first. */
+  private fresh(): Node[] {
+    const at = last!.about;
+    const away = (node: Node): number => (at ? distance(spotOf(node), at) : 0);
+    return this.nodes.filter((node) => !isStack(node) && !last!.spots.has(node.dataset["id"] ?? "")).sort((a, b) => away(a) - away(b));
   }
 
   /** What one looked at stays where it was; else as the address says, else fitted. */
   private place(quiet: boolean): void {
     const said = new URLSearchParams(location.search).get("at") ?? "";
     if (quiet && last) {
-      const near = nearest(this.nodes.filter((node) => last!.spots.has(node.dataset["id"] ?? "")), last);
-      if (near) return this.canvas.hold(last.at, last.spots.get(near.dataset["id"]!)!, spotOf(near));
-    }
-    if (said && this.canvas.restore(said)) return;
-    const focus = this.focus();
-    this.canvas.fit(false, focus ? spotOf(focus) : null);
+      const near = nearest(this.nodes.filter((node) => !isStack(node) && last!.spots.has(node.dataset["id"] ?? "")), last);
+      if (near) this.canvas.hold(last.at, last.spots.get(near.dataset["id"]!)!, spotOf(near));
+      // What nobody moved shows what is new as well, unless somebody just opened something.
+      if (near && (last.opened || !last.fitted || this.canvas.showsAll)) return;
+    } else if (said && this.canvas.restore(said)) return;
+    this.fit(false);
+  }
+
+  /** All of it, else the way through what matters, else its way on to production, else itself. */
+  private fit(whole: boolean): void {
+    const focus = this.current ?? this.focus();
+    if (!focus) return this.canvas.fit(whole, []);
+    const live = this.nodes.filter((node) => one(".g-live", node));
+    const ways = [this.trace.way(focus), this.trace.between(focus, live), new Set([focus.id])];
+    this.canvas.fit(whole, ways.map((way) => around(this.nodes.filter((node) => way.has(node.id)).map(spotOf))));
   }
 
   private listen(): void {
@@ -83,7 +108,7 @@ class GraphPage {
   private click(event: MouseEvent): void {
     const node = nodeAt(event);
     if (!node || event.metaKey || event.ctrlKey || event.shiftKey) return;
-    if (node.dataset["open"] !== undefined) return this.unfold(node, event);
+    if (isStack(node)) return this.unfold(node, event);
     event.preventDefault();
     this.choose(node, true);
     void this.panel();
@@ -93,6 +118,16 @@ class GraphPage {
     event.preventDefault();
     this.opening = stack;
     void visit(new URL(stack.dataset["open"]!, location.href), { quiet: true });
+  }
+
+  /** What hangs on the chosen node goes behind it, but for the way that leads to it; or comes back. */
+  private fold(): void {
+    const id = this.current?.dataset["id"];
+    if (!id || isStack(this.current!)) return;
+    const folded = foldedIn(location.href);
+    if (!folded.delete(id)) folded.add(id);
+    this.opening = this.current;
+    void visit(changed({ fold: [...folded].join(",") }), { quiet: true });
   }
 
   private recentre(node: Node | null, event: Event): void {
@@ -110,6 +145,7 @@ class GraphPage {
     if (way) this.step(way[0]!, way[1]!);
     else if (event.key === "Enter" && this.current && document.activeElement !== this.root) this.enter(event);
     else if (event.key === " ") void this.panel();
+    else if (event.key === "x") this.fold();
     else if (event.key === "Escape") this.clear();
     else if ("+=-0f".includes(event.key)) this.tool({ "+": "in", "=": "in", "-": "out", "0": "fit", f: "whole" }[event.key]!);
     else return;
@@ -117,15 +153,14 @@ class GraphPage {
   }
 
   private enter(event: Event): void {
-    if (this.current!.dataset["open"] !== undefined) this.unfold(this.current!, event);
+    if (isStack(this.current!)) this.unfold(this.current!, event);
     else this.recentre(this.current, event);
   }
 
   private tool(name: string): void {
-    const focus = this.current ?? this.focus();
     if (name === "in") this.canvas.by(1.25);
     else if (name === "out") this.canvas.by(0.8);
-    else this.canvas.fit(name === "whole", focus ? spotOf(focus) : null);
+    else this.fit(name === "whole");
   }
 
   /** To the nearest node in this direction. */
@@ -161,11 +196,16 @@ class GraphPage {
     if (!about) return;
     this.current!.classList.add("selected");
     history.replaceState(null, "", changed({ selected: this.current!.dataset["id"] ?? "" }));
-    await openPanel(about, () => {
+    const arrived = await openPanel(about, () => {
       this.current?.classList.remove("selected");
       history.replaceState(null, "", changed({ selected: "" }));
     });
-    if (this.current) this.canvas.reveal(spotOf(this.current));
+    if (!arrived || !this.current) return;
+    this.canvas.reveal(spotOf(this.current));
+    const button = one<HTMLButtonElement>("#panel [data-fold-here]");
+    if (!button) return;
+    if (foldedIn(location.href).has(this.current.dataset["id"] ?? "")) button.textContent = "Unfold";
+    button.onclick = () => this.fold();
   }
 
   private clear(): void {
@@ -174,13 +214,10 @@ class GraphPage {
   }
 
   private note(): void {
-    const url = changed({ at: this.text() });
+    // The address may be another page's by now.
+    if (!this.canvas.svg.isConnected) return;
+    const url = changed({ at: this.canvas.words });
     if (url.href !== location.href) history.replaceState(null, "", url);
-  }
-
-  private text(): string {
-    const { x, y, k } = this.canvas.at;
-    return `${x.toFixed(0)},${y.toFixed(0)},${k.toFixed(2)}`;
   }
 
   private focus(): Node | null {
@@ -197,12 +234,21 @@ function nodeAt(event: Event): Node | null {
 }
 
 /** Of the nodes that were there before, the one nearest to where somebody looked. */
-function nearest(nodes: Node[], { spots, around }: Last): Node | null {
-  const away = (node: Node): number => {
-    const spot = spots.get(node.dataset["id"]!)!;
-    return Math.hypot(spot.x - around.x, spot.y - around.y);
-  };
+function nearest(nodes: Node[], { spots, about: at }: Last): Node | null {
+  const away = (node: Node): number => (at ? distance(spots.get(node.dataset["id"]!)!, at) : 0);
   return nodes.reduce<Node | null>((best, node) => (best && away(best) <= away(node) ? best : node), null);
+}
+
+function distance(one: Spot, other: Spot): number {
+  return Math.hypot(one.x - other.x, one.y - other.y);
+}
+
+function isStack(node: Node): boolean {
+  return node.dataset["open"] !== undefined;
+}
+
+function foldedIn(address: string): Set<string> {
+  return new Set(new URL(address).searchParams.get("fold")?.split(",").filter(Boolean));
 }
 
 function anchor(node: Node): SVGAElement | null {

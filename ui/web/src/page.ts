@@ -29,7 +29,10 @@ export function pages(leave: (quiet: boolean) => void, start: (quiet: boolean) =
     if (!ours(url) || link.hasAttribute("download") || link.getAttribute("target")) return;
     if (url.hash && url.pathname === location.pathname && url.search === location.search) return;
     event.preventDefault();
-    void visit(url);
+    const quiet = link.dataset["quiet"] !== undefined;
+    const selected = quiet ? new URL(location.href).searchParams.get("selected") : null;
+    if (selected) url.searchParams.set("selected", selected);
+    void visit(url, { quiet });
   });
   document.addEventListener("submit", (event) => {
     const form = event.target as HTMLFormElement;
@@ -97,6 +100,7 @@ function ours(url: URL): boolean {
 function swap(next: Document): void {
   document.title = next.title;
   document.body.className = next.body.className;
+  document.body.classList.toggle("with-panel", one("#panel:not([hidden])") !== null);
   for (const selector of SWAPPED) {
     const [old, fresh] = [one(selector), one(selector, next)];
     // Whoever holds the slider goes on holding it.

@@ -7,32 +7,46 @@ let closed: () => void = () => undefined;
 let back: HTMLElement | SVGElement | null = null;
 let loading: AbortController | null = null;
 
-export async function openPanel(address: string, whenClosed: () => void): Promise<void> {
+/** Whether it arrived: not, when another was asked for or it was closed meanwhile. */
+export async function openPanel(address: string, whenClosed: () => void): Promise<boolean> {
   loading?.abort();
   const mine = (loading = new AbortController());
   const panel = place();
   closed = whenClosed;
-  back = document.activeElement as HTMLElement | SVGElement | null;
+  if (!panel.contains(document.activeElement)) back = document.activeElement as HTMLElement | SVGElement | null;
   const wait = window.setTimeout(() => panel.classList.add("waiting"), 150);
   try {
     const answer = await fetch(address, { signal: mine.signal, headers: { accept: "text/html" } });
-    const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const text = await answer.text();
+    if (mine.signal.aborted) return false;
+    const found = new DOMParser().parseFromString(text, "text/html");
     const body = one("[data-panel]", found) ?? made("p", { class: "muted" }, "There is nothing to show here.");
     one(".panel-body", panel)!.replaceChildren(document.adoptNode(body));
     panel.hidden = false;
     document.body.classList.add("with-panel");
+    return true;
   } catch {
-    if (!mine.signal.aborted) one(".panel-body", panel)!.replaceChildren("The server did not answer. Select it again to retry.");
+    if (mine.signal.aborted) return false;
+    one(".panel-body", panel)!.replaceChildren("The server did not answer. Select it again to retry.");
+    panel.hidden = false;
+    return true;
   } finally {
     window.clearTimeout(wait);
-    panel.classList.remove("waiting");
+    if (loading === mine) {
+      loading = null;
+      panel.classList.remove("waiting");
+    }
   }
 }
 
-/** Whether there was one to close. */
+/** Whether there was one to close; one that is still on its way does not arrive. */
 export function closePanel(): boolean {
   const panel = one("#panel");
-  if (!panel || panel.hidden) return false;
+  const coming = loading !== null;
+  loading?.abort();
+  loading = null;
+  if (!panel || (panel.hidden && !coming)) return false;
+  panel.classList.remove("waiting");
   panel.hidden = true;
   document.body.classList.remove("with-panel");
   closed();

@@ -15,8 +15,25 @@ export class Trace {
     }
   }
 
+  /** What leads to this node, and what it leads to. */
+  way(node: SVGGElement): Set<string> {
+    return new Set([...reach(this.before, node.id), ...reach(this.after, node.id)]);
+  }
+
+  /** What stands between this node and those, on the way to production. */
+  between(node: SVGGElement, others: SVGGElement[]): Set<string> {
+    const ahead = reach(this.after, node.id);
+    const back = new Set(others.flatMap((other) => [...reach(this.before, other.id)]));
+    return new Set([node.id, ...[...ahead].filter((id) => back.has(id))]);
+  }
+
+  /** The nodes right beside it. */
+  beside(node: SVGGElement): Set<string> {
+    return new Set([...(this.before.get(node.id) ?? []), ...(this.after.get(node.id) ?? [])]);
+  }
+
   light(node: SVGGElement | null): void {
-    const way = node && new Set([...reach(this.before, node.id), ...reach(this.after, node.id)]);
+    const way = node && this.way(node);
     const lit = way && way.size > 1 ? way : null;
     this.root.classList.toggle("tracing", lit !== null);
     for (const other of this.nodes) other.classList.toggle("lit", lit?.has(other.id) ?? false);

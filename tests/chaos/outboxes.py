@@ -1,0 +1,103 @@
+"""What can happen to an outbox on its disk: a controller dies, and its files are damaged.
+
+Whatever line is spoilt is lost, kept aside and counted; every other must arrive.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controllers_hooks import segments
+from lineage.model import parse_action
+
+from .ledger import Ledger
+from .recorders import Recorder, Task
+
+if TYPE_CHECKING:
+    from .rounds import Round
+
+NOWHERE = "http://127.0.0.1:1"
+LIFE = 0.4
+
+
+def damage(round_: Round, chance: random.Random) -> None:
+    """A controller without a server records for a moment and is killed; then its outbox is
+    damaged. The end of the round delivers what is left of it."""
+    name = f"damaged{chance.randrange(10**6)}"
+    task = Task("hook", name, NOWHERE, round_.disk, round_.seed, time.monotonic() + 60,
+                ledger=round_.ledger)  # fmt: skip
+    recorder = Recorder(task)
+    deadline = time.monotonic() + 30
+    while not segments.segments(task.outbox) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(LIFE)
+    recorder.kill()
+    for segment in segments.segments(task.outbox):
+        before = _sound(segment.path)
+        chance.choice(HOW)(segment.path, chance)
+        lost = before.keys() - _sound(segment.path).keys()
+        Ledger(round_.ledger, f"{name}.damage").damaged(before[line] for line in lost)
+
+
+def _sound(path: Path) -> dict[bytes, str]:
+    """The lines that can be read, with the id of their report."""
+    out = {}
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        if (found := segments.unframe(line)) is not None:
+            (recorder, number), *_ = (
+                (name, value) for name, value in parse_action(found[1]).params.items()
+                if name != "text"
+            )  # fmt: skip
+            out[line] = f"{recorder}:{number}"
+    return out
+
+
+def _cut(path: Path, chance: random.Random) -> None:
+    size = path.stat().st_size
+    with path.open("rb+") as file:
+        file.truncate(chance.randrange(size))
+
+
+def _flip(path: Path, chance: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    for _ in range(5):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+def _garbage(path: Path, chance: random.Random) -> None:
+    content = path.read_bytes()
+    at = chance.randrange(len(content))
+    path.write_bytes(content[:at] + chance.randbytes(5000) + content[at:])
+
+
+def _zeros(path: Path, chance: random.Random) -> None:
+    """What a power cut leaves: a file that has its length but not all of its content."""
+    content = bytearray(path.read_bytes())
+    begin = chance.randrange(len(content))
+    end = min(begin + 4096, len(content))
+    content[begin:end] = bytes(end - begin)
+    path.write_bytes(content)
+
+
+def _mark(path: Path, chance: random.Random) -> None:
+    """The note of how far it is delivered is spoilt; nothing may be skipped for that."""
+    size = path.stat().st_size
+    marks = (b"", b"garbage", b"%d" % (size * 10), b"%d" % (size // 2), b"-5", chance.randbytes(8))
+    path.with_suffix(".at").write_bytes(chance.choice(marks))
+
+
+def _foreign(path: Path, chance: random.Random) -> None:
+    """Files that somebody else put there, one under a name such as ours."""
+    (path.parent / "notes.txt").write_text("not ours")
+    (path.parent / f"{path.stem}x.log").write_bytes(chance.randbytes(3000))
+    (path.parent / "folder.log").mkdir()
+
+
+HOW: tuple[Callable[[Path, random.Random], None], ...] = (
+    _cut, _flip, _garbage, _zeros, _mark, _foreign,
+)  # fmt: skip

@@ -1,0 +1,180 @@
+"""The load: recorders, each a process of its own, so that each can be killed.
+
+`single` sends PUTs from a few threads, `batch` whole batches, `hook` goes through an outbox.
+For the first two an acknowledgement is the server's answer; for a hook it is that `record`
+said it keeps the report: from then on nothing may lose it, not even kill -9.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lineage.client import Client
+from lineage.errors import LineageError, ServerUnreachable
+
+from .ledger import Ledger, Report
+from .reports import reports
+
+KINDS = ("single", "batch", "hook", "hook")
+THREADS = 3
+TIMEOUT = 45.0
+PAUSE = 0.02
+DELIVERY = 90.0
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["tests.chaos.recorders", "controllers_hooks.repair"])
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a recorder is to do. `jumps`: at which second its clock leaps, and how far."""
+
+    kind: str
+    name: str
+    url: str
+    folder: Path
+    seed: int
+    until: float
+    jumps: tuple[tuple[float, float], ...] = ()
+    life: int = 0
+
+    @property
+    def outbox(self) -> Path:
+        return self.folder / "outbox" / self.name
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger"
+
+    def again(self) -> Task:
+        """The same recorder after a restart; it may not know what it had sent before."""
+        return replace(self, life=self.life + 1)
+
+
+class Recorder:
+    """A running recorder."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.process = _processes.Process(target=_run, args=(task,), daemon=True)
+        self.process.start()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+    def wait(self, seconds: float) -> bool:
+        """False: it had to be killed."""
+        self.process.join(seconds)
+        ended = self.process.exitcode is not None
+        if not ended:
+            self.kill()
+        return ended
+
+
+def _run(task: Task) -> None:
+    ledger = Ledger(task.ledger, f"{task.name}.{task.life}")
+    _leap(task.jumps)
+    {"single": _single, "batch": _batch, "hook": _hook, "deliver": _deliver}[task.kind](
+        task, ledger
+    )
+
+
+def _leap(jumps: tuple[tuple[float, float], ...]) -> None:
+    """From now on this process lives by a clock that leaps; hook and outbox see it too."""
+    begin, seconds, nanoseconds = time.monotonic(), time.time, time.time_ns
+
+    def offset() -> float:
+        return sum(by for at, by in jumps if time.monotonic() - begin >= at)
+
+    time.time = lambda: seconds() + offset()
+    time.time_ns = lambda: nanoseconds() + int(offset() * 1e9)
+
+
+def _stream(task: Task, part: str = "") -> Iterator[tuple[str, Report]]:
+    made = reports(task.seed, f"{task.name}.{task.life}{part}", lambda: time.time())
+    return itertools.takewhile(lambda _: time.monotonic() < task.until, made)
+
+
+def _single(task: Task, ledger: Ledger) -> None:
+    def record(thread: int) -> None:
+        with Client(task.url, timeout=TIMEOUT) as client:
+            for id_, report in _stream(task, f".{thread}"):
+                ledger.sent({id_: report})
+                _send(ledger, lambda id_=id_, report=report: _recorded(client, id_, report))
+
+    threads = [threading.Thread(target=record, args=(n,)) for n in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _batch(task: Task, ledger: Ledger) -> None:
+    chance, stream = random.Random(task.seed), _stream(task)
+    with Client(task.url, timeout=TIMEOUT) as client:
+        while chunk := dict(itertools.islice(stream, chance.randrange(2, 40))):
+            ledger.sent(chunk)
+            _send(ledger, lambda chunk=chunk: _accepted(client, ledger, chunk))
+            time.sleep(PAUSE)
+
+
+def _recorded(client: Client, id_: str, report: Report) -> list[str]:
+    client.record(report)
+    return [id_]
+
+
+def _accepted(client: Client, ledger: Ledger, chunk: dict[str, Report]) -> list[str]:
+    answer = client.batch([json.dumps(report).encode() + b"\n" for report in chunk.values()])
+    ids = list(chunk)
+    for status in {result["status"] for result in answer["results"] if result.get("error")}:
+        ledger.refused(str(status), 0.0)
+    return [ids[result["index"]] for result in answer["results"] if result.get("outcome")]
+
+
+def _send(ledger: Ledger, call: Callable[[], list[str]]) -> None:
+    begin = time.monotonic()
+    try:
+        done = call()
+    except ServerUnreachable:
+        ledger.refused("unreachable", time.monotonic() - begin)
+        time.sleep(PAUSE)
+    except LineageError as error:
+        ledger.refused(str(error.status), time.monotonic() - begin)
+        time.sleep(PAUSE)
+    else:
+        ledger.acknowledged(done, time.monotonic() - begin)
+
+
+def _hook(task: Task, ledger: Ledger) -> None:
+    hook = _connected(task)
+    for id_, report in _stream(task):
+        ledger.sent({id_: report})
+        if hook.record(report):
+            ledger.acknowledged([id_])
+        time.sleep(PAUSE / 4)
+    hook.close(0.1)  # what is not delivered by then waits for `deliver`
+
+
+def _deliver(task: Task, ledger: Ledger) -> None:
+    """Whoever comes next on this disk delivers what was left, and says what it found."""
+    hook = _connected(task)
+    flushed = hook.close(DELIVERY)
+    found = hook.statistics()
+    counted = {name: getattr(found, name) for name in ("corrupt", "torn", "rejected")}
+    ledger.counted({**counted, "undelivered": not flushed})
+
+
+def _connected(task: Task) -> Any:
+    from controllers_hooks import Hook
+
+    return Hook(task.name, namespace="chaos", url=task.url, outbox=task.outbox, timeout=TIMEOUT)
