@@ -27,6 +27,8 @@ PATIENCE = 5
 """So often a record may fail (5xx) while others beside it pass, before it is put aside."""
 OF_THE_BATCH = (400, 413, 422)
 """What a server answers when the batch itself is at fault; anything else may pass by."""
+NO_ROOM = 507
+"""The disk of the store is full, which says nothing about the record."""
 
 _log = logging.getLogger("lineage.hook")
 
@@ -99,6 +101,8 @@ class Delivery:
             for result in (answer["results"] if answer["failed"] else ())
             if result.get("error")
         ]
+        if any(status == NO_ROOM for _, status, _ in refused):
+            raise StoreUnavailable(refused[0][2])
         if any(status >= 500 for _, status, _ in refused):
             self._failures += 1
             if len(refused) == len(frames) or self._failures < PATIENCE:

@@ -1,9 +1,9 @@
 """What an outbox looks like on disk. Knows neither the network nor who writes or sends.
 
     <created>-<pid>-<random>.log  the reports of one process, a frame a line
-    <the same>.at                 how many of its bytes are delivered
+    <the same>.at                 how many of its bytes are delivered, and the crc32 of that
     rejected.ndjson               what the server refused, with its reasons
-    corrupt                       lines that are no frames, as they were found
+    corrupt                       lines that are no frames, or cut off, as they were found
     lock                          held by the one that delivers
 
 A frame is `crc32 time json\\n`, numbers in hexadecimal. JSON holds no newline, so after any
@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,6 +26,8 @@ from zlib import crc32
 
 CHUNK = 64 * 2**10
 _HEAD = 8 + 1 + 16 + 1
+_OURS = re.compile(r"\d{20}-\d+-[0-9a-f]{8}\.log")
+"""Whatever else is in the directory is somebody else's, and left alone."""
 
 
 class Frame(NamedTuple):
@@ -69,10 +72,12 @@ class Segment:
 
     @property
     def delivered(self) -> int:
+        # To deliver again is harmless, to skip is not: a damaged note counts for nothing.
         try:
-            return int(self._at.read_bytes())
+            end, checksum = self._at.read_bytes().split()
+            return int(end) if int(checksum, 16) == crc32(end) else 0
         except (OSError, ValueError):
-            return 0  # to deliver again is harmless
+            return 0
 
     @property
     def waiting(self) -> int:
@@ -81,7 +86,7 @@ class Segment:
 
     def advance(self, end: int) -> None:
         made = self._at.with_suffix(".new")
-        made.write_bytes(b"%d" % end)
+        made.write_bytes(b"%d %08x" % (end, crc32(b"%d" % end)))
         made.replace(self._at)
 
     def frames(self) -> Iterator[Frame]:
@@ -109,7 +114,8 @@ class Segment:
             return []
 
     def remove_if_abandoned(self) -> int | None:
-        """Delete it when nobody writes it any more; the bytes of a torn last line, if so.
+        """Delete it when nobody writes it any more; the bytes of a torn last line, if so, which
+        are kept with the damaged ones.
 
         None: its process lives.
         """
@@ -119,6 +125,8 @@ class Segment:
                 torn = self.waiting
                 if not alone or (torn and self._lines(self.delivered)):
                     return None
+                if torn:
+                    keep_corrupt(self.path.parent, [self.path.read_bytes()[-torn:]])
                 self.path.unlink()
                 self._at.unlink(missing_ok=True)
                 return torn
@@ -189,14 +197,11 @@ def _locked(path: Path, flags: int) -> Iterator[bool]:
 def segments(directory: Path) -> list[Segment]:
     """Oldest first."""
     try:
-        names = sorted(name for name in os.listdir(directory) if _is_segment(name))
+        with os.scandir(directory) as entries:
+            names = sorted(e.name for e in entries if _OURS.fullmatch(e.name) and e.is_file())
     except OSError:
         return []
     return [Segment(directory / name) for name in names]
-
-
-def _is_segment(name: str) -> bool:
-    return name.endswith(".log") and not name.startswith(".")
 
 
 def waiting(directory: Path) -> int:

@@ -30,6 +30,7 @@ from lineage.api import (
     impact,
     lambdas,
     lists,
+    measures,
     openlineage,
     problems,
     questions,
@@ -38,8 +39,10 @@ from lineage.api import (
     stale,
 )
 from lineage.api.kept import Kept
+from lineage.api.measures import Measures
 from lineage.api.now import Now
 from lineage.api.requests import answer
+from lineage.api.telemetry import Telemetry
 from lineage.config import Settings
 from lineage.errors import Forbidden, LineageError, StoreError, StoreUnavailable
 from lineage.formats.drawn import every
@@ -96,13 +99,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.formats = every(functools.partial(ui.svg.draw, link=None))
     app.state.kept = Kept()
+    app.state.measures = Measures()
     app.state.error_page = ui.pages.error_page
     for module in (record, lists, questions, flow, diff, impact, stale, search, events,
                    formats, openlineage):  # fmt: skip
         app.include_router(module.router, prefix=API)
     app.include_router(lambdas.router)
+    app.include_router(measures.router)
     app.add_api_route("/healthz", _healthz, tags=["probe"], response_class=Response,
-                      responses=examples.answered("Status"))
+                      responses=examples.answered("Status"))  # fmt: skip
     app.add_api_route("/readyz", _readyz, tags=["probe"], response_class=Response,
                       responses=examples.answered("Status"))  # fmt: skip
     app.include_router(ui.pages.router, include_in_schema=False)
@@ -110,6 +115,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(_DirectRecord)
     app.add_middleware(_SecurityHeaders)
+    app.add_middleware(Telemetry, measures=app.state.measures)
     app.openapi = functools.partial(document.document, app)  # type: ignore[method-assign]
     return app
 
@@ -147,6 +153,7 @@ def _open_to_read(app: FastAPI, settings: Settings, why: str) -> Any:
 
 def _open_to_write(app: FastAPI, settings: Settings) -> Any:
     from lineage.store.database import add_indexes, read_engine
+    from lineage.store.gate import FileGate
     from lineage.store.lookup import Lookup
     from lineage.store.raw import RawEvents
     from lineage.store.supervisor import StoreProcess
@@ -163,8 +170,10 @@ def _open_to_write(app: FastAPI, settings: Settings) -> Any:
     except BaseException:
         store.close()
         raise
-    writer = Writer(store, Lookup(engine))
+    gate = FileGate(settings.store)
+    writer = Writer(store, Lookup(engine), app.state.measures.committed, gate)
     app.state.recorder, app.state.store, app.state.raw = writer, store, raw
+    _measure(app.state.measures, writer, store)
     _open_questions(app, settings, engine, index=True)
 
     def close() -> None:
@@ -187,8 +196,24 @@ def _open_questions(app: FastAPI, settings: Settings, engine: Any, index: bool) 
 
     app.state.reader = SqlReader(engine)
     app.state.searcher = open_searcher(engine, settings.store, index=index)
-    app.state.events = events.Events(FeedChanges(Feed(engine)))
+    listening = app.state.events = events.Events(FeedChanges(Feed(engine)))
+    app.state.measures.gauge(
+        "lineage_listeners", "Streams of /api/v1/events that are open.", lambda: listening.count
+    )
     app.state.now = Now(app.state.reader, FeedWatch(engine))
+
+
+def _measure(measures: Measures, writer: Any, store: Any) -> None:
+    measures.gauge(
+        "lineage_queue_reports", "Reports that wait to be committed.", lambda: writer.depth
+    )
+    measures.gauge(
+        "lineage_store_up", "1 while the store process answers.", lambda: store.wait_ready(0)
+    )
+    measures.counter(
+        "lineage_store_restarts", "Times the store process was started again.",
+        lambda: store.restarts,
+    )  # fmt: skip
 
 
 _SERVED_READ_ONLY = "this server is read-only; record to the server that owns the store"

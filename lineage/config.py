@@ -74,6 +74,12 @@ def _level(value: str) -> str:
     return value.strip().lower()
 
 
+def _format(value: str) -> str:
+    if value.strip().lower() not in ("text", "json"):
+        raise ValueError("write text or json")
+    return value.strip().lower()
+
+
 def _setting(default: Any, meaning: str, parse: Callable[[str], Any], secret: bool = False) -> Any:
     return field(default=default, repr=not secret, metadata={"meaning": meaning, "parse": parse})
 
@@ -96,6 +102,7 @@ class Settings:
     request_timeout: float = _setting(30.0, "Seconds until a request is given up.", _seconds)
     draw_timeout: float = _setting(10.0, "Seconds Graphviz may take for one drawing.", _seconds)
     log_level: str = _setting("info", "debug, info, warning or error.", _level)
+    log_format: str = _setting("text", "text, or json for whoever collects logs.", _format)
     url: str = _setting("http://127.0.0.1:8080", "Client: the server to talk to.", _text)
     token: str = _setting("", "Client: the bearer token, if the server wants one.", _text, True)
     cluster: str = _setting("", "Hook: the cluster of the controller.", _text)

@@ -9,6 +9,7 @@
     ├── Forbidden (403)          this server does not do that, such as record when read-only
     ├── Unauthorized (401)       the server wants a token
     ├── StoreError (500)         the database refused; nothing was recorded
+    │   ├── StoreFull (507)      there is no room left on its disk; nothing was recorded
     │   ├── StoreUnavailable (503)  the store did not answer in time; try again
     │   └── StoreInUse (503)     another process holds this database file
     ├── RenderError (500)        Graphviz failed or took too long
@@ -72,6 +73,11 @@ class Forbidden(LineageError):
 class StoreError(LineageError):
     status = 500
     title = "The store refused"
+
+
+class StoreFull(StoreError):
+    status = 507
+    title = "The disk of the store is full"
 
 
 class StoreUnavailable(StoreError):

@@ -26,6 +26,7 @@ MAX_VERSION = 512
 _DEFAULT_PORTS = {"http": "80", "https": "443", "ssh": "22", "git": "9418", "ftp": "21"}
 _IMAGE_SCHEMES = {"oci", "docker", "docker-pullable"}
 _DOCKER_HUB = {"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
+_CONTAINERS = {"wasb", "wasbs", "abfs", "abfss"}
 _DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 
 # Parameters that make a signed URL work: credentials, never identity.
@@ -35,6 +36,7 @@ _SECRET_QUERY = re.compile(
     r"|api_?key|password|passwd|secret|credentials?)\Z",
     re.IGNORECASE,
 )
+_LOGIN = re.compile(r"[:@]|%3a|%40", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCP = re.compile(r"(?:[^@/\s:]+@)?([A-Za-z0-9.-]+):(?!/)([^:\s].*)\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -123,7 +125,8 @@ def canonical_uri(uri: str, type: str = "Artifact") -> str:
 def without_credentials(uri: str) -> str:
     """A URI as it was written, less what would let anyone in: user info and signatures.
 
-    `git@host:o/r` stays: there `git` is everybody's user.
+    `git@host:o/r` stays: there `git` is everybody's user. So does the container in
+    `abfss://container@account.dfs.core.windows.net/path`.
     """
     match = _SCHEME.match(uri)
     if not match:
@@ -134,7 +137,7 @@ def without_credentials(uri: str) -> str:
     kept = "&".join(p for p in query.split("&") if not _SECRET_QUERY.match(p.partition("=")[0]))
     return (
         match[0]
-        + authority.rpartition("@")[2]
+        + _without_login(authority, match[1].lower())
         + slash
         + path
         + (mark and kept and mark + kept)
@@ -215,7 +218,7 @@ def _split(rest: str, scheme: str) -> tuple[str, str, str]:
 
 
 def _authority(authority: str, scheme: str) -> str:
-    authority = _percent(authority.rpartition("@")[2]).lower().replace("%2f", "%2F")
+    authority = _without_login(_percent(authority), scheme).lower().replace("%2f", "%2F")
     host, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]"):
         return _upper_percent(authority)
@@ -224,6 +227,13 @@ def _authority(authority: str, scheme: str) -> str:
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise MalformedIdentity(f"'{port[:20]}' is not a port number")
     return _upper_percent(f"{host}:{port}")
+
+
+def _without_login(authority: str, scheme: str) -> str:
+    """Azure's schemes have the container where others have the user; a container has no password."""
+    user, _, host = authority.rpartition("@")
+    container = scheme in _CONTAINERS and user and not _LOGIN.search(user)
+    return authority if container else host
 
 
 def _percent(text: str) -> str:

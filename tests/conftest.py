@@ -16,6 +16,7 @@ from typing import Protocol
 import pytest
 
 from lineage.client import Client
+from tests import databases
 
 COMMAND = [sys.executable, "-m", "lineage"]
 READY = "Lineage is ready at "
@@ -24,10 +25,10 @@ START_TIMEOUT = 60
 
 @dataclass
 class Server:
-    """A running server: `url`, its `store` file, its `process`."""
+    """A running server: `url`, its `store` (a file, or a database's URL), its `process`."""
 
     url: str
-    store: Path
+    store: Path | str
     process: subprocess.Popen[str]
 
     def client(self) -> Client:
@@ -45,7 +46,7 @@ class Server:
 
 
 class MakeServer(Protocol):
-    def __call__(self, *arguments: str, store: Path | None = None) -> Server: ...
+    def __call__(self, *arguments: str, store: Path | str | None = None) -> Server: ...
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -55,15 +56,16 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def start_server(
-    folder: Path, *arguments: str, store: Path | None = None, command: Sequence[str] = COMMAND,
+    folder: Path, *arguments: str, store: Path | str | None = None, command: Sequence[str] = COMMAND,
     **environment: str,
 ) -> Server:  # fmt: skip
     """`lineage serve` on a free port; returns once it answers."""
     store = store or folder / "lineage.db"
     log = folder / "serve.log"
+    environment["LINEAGE_STORE"] = str(store)  # a database's URL has a password
     with log.open("a") as stderr:
         process = subprocess.Popen(
-            [*command, "serve", "--store", str(store), "--port", "0", *arguments],
+            [*command, "serve", "--port", "0", *arguments],
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
@@ -87,7 +89,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers on request: `make_server(store=path)`; all are stopped in the end."""
     started: list[Server] = []
 
-    def make(*arguments: str, store: Path | None = None) -> Server:
+    def make(*arguments: str, store: Path | str | None = None) -> Server:
         started.append(start_server(tmp_path, *arguments, store=store))
         return started[-1]
 
@@ -104,6 +106,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield running
     if running.process.poll() is None:
         running.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases_of_the_tests() -> Iterator[None]:
+    """Database servers that tests share are started by whoever asks first, and end here."""
+    yield
+    databases.close_shared()
 
 
 @pytest.fixture(scope="session", autouse=True)

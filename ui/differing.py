@@ -11,6 +11,7 @@ from lineage.graph import ActionNode
 from lineage.queries.comparing.differences import Item, Name, Section
 from lineage.queries.comparing.heads import Head
 from ui import kinds, links, names, words
+from ui.judged import judged
 
 TITLES: Mapping[Name, str] = {
     "models": "Models", "inputs": "Data and other inputs", "code": "Code",
@@ -47,6 +48,8 @@ class Row:
     delta: str = ""
     relative: str = ""
     share: float = 0.0
+    judged: str = ""
+    """ok | bad, where it is known whether more of it is better."""
     link: str | None = None
     range: str = ""
     part: bool = False
@@ -134,6 +137,7 @@ def _rows(section: Name, item: Item, most: float) -> Iterator[Row]:
         _delta(item, section),
         "" if item.relative is None else f"{_signed(item.relative * 100, '.3g')}\u00a0%",
         delta / most if delta and most else 0.0,
+        judged(item.name.rpartition(".")[2], delta) if section == "metrics" else "",
         link,
         _DIGEST.sub(lambda commit: commit[0][:7], link).rpartition("/")[2] if link else "",
     )

@@ -175,14 +175,14 @@ class _View:
 
     def _around(self, id_: str, side: Side) -> Iterable[tuple[float, str, bool]]:
         """Neighbours worth showing: how far each is, and whether somebody opened it."""
-        if id_ in self._closed:
-            return
         groups: dict[str, list[str]] = defaultdict(list)
         for other in self._next.get((id_, side), ()):
             groups[self._nodes[other].type].append(other)
         for type_, ids in groups.items():
             usual = ENDS if isinstance(self._nodes[id_], ActionNode) else SIBLINGS
             extra = OPENED * self._opened.get(Group(id_, side, type_).key, 0)
+            if id_ in self._closed and not extra:
+                continue
             most = usual + extra
             # One alone takes no more room than the stack that would stand for it.
             most = len(ids) if len(ids) == most + 1 else most

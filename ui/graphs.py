@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from lineage.api.formats import GRAPHS
 from lineage.api.now import live_at
 from lineage.errors import BadRequest, NotFound, RenderError
 from lineage.graph import ActionNode, ArtifactNode, Direction, Graph, Node, artifact_node
@@ -22,8 +23,10 @@ from lineage.queries.selection import asked
 from lineage.store.ports import ArtifactFilter, Reader
 from ui import contexts, links, moments, params, svg, words
 from ui.columns import columns
+from ui.completing import completions
 from ui.fold import MOST, Folded, fold
 from ui.templating import render
+from ui.versions import family
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -130,6 +133,8 @@ def lineage_page(
         picture=picture,
         trouble=trouble,
         columns=columns(graph, focus) if shows.view == "columns" else None,
+        completions=completions(graph.nodes.values(), shown.folded.graph.nodes.values()),
+        formats=GRAPHS.values(),
         rows=rows[:ROWS],
         more_rows=max(0, len(rows) - ROWS),
         clock=_clock(reader, shows, graph),
@@ -215,7 +220,8 @@ def artifact_panel(request: Request, id: str, as_of: str = "") -> Response:
     state = reader.artifact(id)
     if state is None:
         raise NotFound(f"No artifact has the id {words.middle(id, 80)!r}.")
-    page = contexts.artifact_page(reader, state, live_at(request, moment).items)
+    slots = live_at(request, moment).items
+    page = contexts.artifact_page(reader, state, slots, family(reader, state))
     return render("panel_artifact.html", request, moment or _now(), page=page)
 
 

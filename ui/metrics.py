@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,11 @@ from lineage.merge import ActionState, ArtifactState
 from lineage.store.ports import Reader
 
 OVERALL = "overall"
+_SUMMARIES = frozenset(
+    f"{which}{mean}"
+    for which in ("", "macro ", "micro ", "weighted ", "samples ")
+    for mean in ("mean", "average", "avg")
+) | {OVERALL, "all", "total", "macro", "micro", "weighted", "summary"}
 _TABLES = 3
 _ACTIONS = 50
 
@@ -51,6 +57,11 @@ def cells(node: ArtifactNode) -> Cells:
     return out
 
 
+def is_summary(label: str) -> bool:
+    """Whether it names no label but what was measured of them together: `macro avg`, `mean`."""
+    return re.sub(r"[\s_-]+", " ", label).strip().lower() in _SUMMARIES
+
+
 def property_names(node: ArtifactNode) -> set[str]:
     """The properties that the table shows, so that nothing else needs to."""
     return {
@@ -69,7 +80,7 @@ def table(
         return None
     columns = tuple(dict.fromkeys(measure for row in here.values() for measure in row))
     rows = []
-    for label, row in here.items():
+    for label, row in sorted(here.items(), key=lambda one: is_summary(one[0])):
         old = there.get(label, {})
         rows.append((label, tuple(_cell(row.get(c), old.get(c)) for c in columns)))
     compared = any(cell and cell.delta is not None for _, row in rows for cell in row)

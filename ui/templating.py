@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ui import kinds, links, names, static_dir, words
+from ui import judged, kinds, links, metrics, names, static_dir, words
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
@@ -76,6 +76,8 @@ def _environment() -> Environment:
         (names, ("act", "chip", "mention", "short", "tail", "title", "who")),
         (kinds, ("kind", "state")),
         (links, ("external",)),
+        (judged, ("judged",)),
+        (metrics, ("is_summary",)),
     ):
         env.filters |= {
             name if module is not names else f"name_{name}": getattr(module, name)

@@ -30,7 +30,6 @@ TOP = {
     "CHANGELOG.md": "changelog.md",
 }
 _LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)\s#]+)")
-_TOKEN = re.compile(r"\[(?:default|env var|required)[^\]]*\]")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -103,8 +102,7 @@ def _shown(path: str) -> str:
 def _commands() -> str:
     command = typer.main.get_command(app)
     context = typer.Context(command, info_name="lineage")
-    text = get_docs_for_click(obj=command, ctx=context, name="lineage", title="Every option")
-    return text.replace("[OPTIONS]", "\\[OPTIONS]")
+    return get_docs_for_click(obj=command, ctx=context, name="lineage", title="Every option")
 
 
 def _decisions() -> str:

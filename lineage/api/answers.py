@@ -89,6 +89,10 @@ PASSES = ("taken", "running", "failed", "waiting", "skipped")
 PASSED = _text("taken", *PASSES)
 REACHED = _text("made", *PASSES, "made", "nothing")
 
+EVENT = _object({"event": _text("recorded", "recorded", "lost"), "data": {
+    "type": "string", "contentMediaType": "application/json",
+    "description": "of `recorded` an ActionNode, of `lost` words for a person",
+}}, id=_text("1764000000123-42"))  # fmt: skip
 SCHEMAS: dict[str, Schema] = {
     "Who": _object({"cluster": WORD, "namespace": WORD, "name": NAME}),
     "ArtifactNode": _object(ARTIFACT),

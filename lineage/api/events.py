@@ -16,6 +16,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from lineage.api import answers
 from lineage.api.examples import problems
 from lineage.errors import StoreUnavailable
 from lineage.graph import action_node
@@ -44,6 +45,11 @@ class Events:
         self._changes = changes
         self._listeners: set[Queue] = set()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def count(self) -> int:
+        """Who listens now."""
+        return len(self._listeners)
 
     def check(self) -> None:
         """
@@ -119,7 +125,7 @@ class Events:
     responses={
         200: {
             "description": "A stream without an end",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": answers.EVENT}},
         },
         **problems(400, 503),
     },

@@ -99,6 +99,10 @@ _SCHEMA: dict[str, Any] = {
 }
 
 
+_FAILURES = {400: "A parameter makes no sense", 404: "Nothing has that name",
+             500: "The server failed", 503: "The store is not available; try again"}  # fmt: skip
+
+
 def _responses(example: NeedsSync) -> dict[int | str, dict[str, Any]]:
     def content(answer: NeedsSync) -> dict[str, Any]:
         return {"application/json": {"schema": _SCHEMA, "example": answer.json()}}
@@ -106,7 +110,10 @@ def _responses(example: NeedsSync) -> dict[int | str, dict[str, Any]]:
     failed = NeedsSync(False, errors=("max_age: not a length of time; write 24h",))
     return {
         200: {"description": "Whether to act, and why", "content": content(example)},
-        "default": {"description": "No answer: `errors` says why", "content": content(failed)},
+        **{
+            status: {"description": f"{words}: `errors` says more", "content": content(failed)}
+            for status, words in _FAILURES.items()
+        },
     }
 
 

@@ -14,9 +14,10 @@ from lineage.api.requests import Cursor, Limit, Moment, ReaderAt, ReaderOf, Text
 from lineage.errors import NotFound
 from lineage.formats import tables
 from lineage.graph import action_node
-from lineage.identity import action_id, canonical_uri
+from lineage.identity import action_id
 from lineage.merge import ActionState
 from lineage.queries.asof import raise_later
+from lineage.queries.lineage import family_of
 from lineage.records import view, view_artifact
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
 
@@ -95,7 +96,7 @@ def list_artifacts(
     format: Table = "json",
 ) -> Response:
     """Artifacts, the latest recorded first. `uri` = every version of that URI."""
-    wanted = ArtifactFilter(type, canonical_uri(uri, type or "Artifact") if uri else None, q)
+    wanted = ArtifactFilter(type, family_of("uri", uri, type or "Artifact") if uri else None, q)
     page = reader.artifacts(wanted, cursor, limit)
     if format == "csv":
         rows = [tables.artifact(state) for state in page.items]

@@ -9,6 +9,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from lineage.errors import LineageError
 
@@ -53,7 +54,10 @@ def install(app: FastAPI) -> None:
             404: "nothing is here; /api/v1/openapi.json lists every route",
             405: f"{request.method} is not offered here; /api/v1/openapi.json lists what is",
         }.get(error.status_code, str(error.detail))
-        return _answer(request, error.status_code, str(error.detail), detail, [])
+        answer = _answer(request, error.status_code, str(error.detail), detail, [])
+        if error.status_code == 405:
+            answer.headers["Allow"] = ", ".join(_allowed(request))
+        return answer
 
     def on_bug(request: Request, error: Exception) -> Response:
         log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -64,6 +68,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_bug)
+
+
+def _allowed(request: Request) -> list[str]:
+    """What the address offers: a route has one method, so several may share an address."""
+    routes = [r for r in request.app.routes if not isinstance(r, Mount)]  # files are only read
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in routes)
+    ] or ["GET", "HEAD"]
 
 
 def _answer(

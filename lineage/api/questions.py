@@ -23,8 +23,8 @@ from lineage.api.requests import (
 )
 from lineage.errors import BadRequest, NotFound
 from lineage.graph import Direction
-from lineage.identity import canonical_uri
 from lineage.queries.asof import raise_later
+from lineage.queries.lineage import family_of
 from lineage.queries.selection import asked
 from lineage.queries.serving.live import LIMIT, page
 from lineage.queries.serving.timeline import timelines
@@ -118,7 +118,7 @@ def get_history(
     limit: Limit = 100,
 ) -> Response:
     """What was live in a slot, from when to when, what began last first."""
-    uri = canonical_uri(slot, "Deployment")
+    uri = family_of("slot", slot, "Deployment")
     timeline = timelines(reader, [uri])[uri]
     if not timeline.periods:
         raise_later(reader, uri, lambda whole: [a.id for a in whole.families([uri])[uri]])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +13,7 @@ import typer
 
 from lineage.cli.target import Json, Target, clean, console, print_json
 from lineage.errors import LineageError
+from lineage.times import asked
 
 outbox = typer.Typer(
     no_args_is_help=True, help="Reports that wait on this machine: list them, deliver them."
@@ -45,6 +49,21 @@ def ls(ctx: typer.Context, directory: Dir = None, as_json: Json = False) -> None
             out.print(f"  {one['corrupt']} damaged, in the file corrupt", style="red")
     if not found:
         typer.echo("No outbox here; --dir names one elsewhere.")
+
+
+@outbox.command("metrics")
+def metrics(ctx: typer.Context, directory: Dir = None) -> None:
+    """Print what waits as Prometheus reads it: for node-exporter's textfile collector, or a
+    sidecar beside the controller.
+
+    Example: `lineage outbox metrics > /var/lib/node_exporter/lineage.prom`
+    """
+    found = [describe(one) for one in _directories(ctx.obj, directory)]
+    now = time.time()
+    for name, says, value in _METRICS:
+        typer.echo(f"# HELP {name} {says}\n# TYPE {name} gauge")
+        for one in found:
+            typer.echo(f"{name}{{directory={json.dumps(one['directory'])}}} {value(one, now)}")
 
 
 @outbox.command("replay")
@@ -85,6 +104,16 @@ def replay(
         typer.echo(f"{clean(result['directory'])}: {parts}")
     if any(result["rejected"] or result["corrupt"] or result["waiting"] for result in results):
         raise typer.Exit(1)
+
+
+_METRICS: tuple[tuple[str, str, Callable[[dict[str, Any], float], object]], ...] = (
+    ("lineage_outbox_reports", "Reports that wait.", lambda one, _: one["waiting"]),
+    ("lineage_outbox_bytes", "Bytes that wait.", lambda one, _: one["waiting_bytes"]),
+    ("lineage_outbox_oldest_seconds", "Age of the oldest report that waits; 0 = none.",
+     lambda one, now: round(now - asked("", one["oldest"]) / 1e6, 3) if one["oldest"] else 0),
+    ("lineage_outbox_rejected", "Reports the server refused.", lambda one, _: one["rejected"]),
+    ("lineage_outbox_corrupt", "Damaged lines, kept aside.", lambda one, _: one["corrupt"]),
+)  # fmt: skip
 
 
 def describe(directory: Path) -> dict[str, Any]:

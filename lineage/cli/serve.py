@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 from ipaddress import ip_address
@@ -10,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lineage.cli import logs
 from lineage.cli.target import Target
 from lineage.errors import LineageError
 
@@ -49,9 +49,6 @@ def serve(
         raise typer.BadParameter("--mlmd-port is for writing; leave out --read-only or it.")
     listener = listen(settings.host, settings.port, insecure)
     url = f"http://{_shown(listener)}:{listener.getsockname()[1]}"
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
 
     from lineage.embedded import app_server
 
@@ -65,6 +62,7 @@ def serve(
         ready,
         log_level="warning" if settings.log_level == "info" else settings.log_level,
     )
+    logs.set_up(settings.log_level, settings.log_format)
     # uvicorn stops gracefully on these, then raises them again: that would turn a clean
     # stop into a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,13 +6,15 @@ may lead on to the other, so they take turns until nothing new is found.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from lineage.errors import BadRequest, MalformedIdentity, NotFound
 from lineage.graph import Direction, Edge, Graph, build, edges_of
-from lineage.identity import Identity, action_id, identify
+from lineage.identity import Identity, action_id, canonical_uri, identify
 from lineage.merge import ActionState, ArtifactState
 from lineage.queries.asof import raise_later
 from lineage.queries.rules import bindings, copies, readers
@@ -22,6 +24,9 @@ Way = Literal["upstream", "downstream"]
 
 _TYPES = ("Artifact", "Code", "Image")
 """What a URI in a question may name; each has its own canonical form."""
+_HEX = re.compile(r"(?:[a-z0-9]+:)?[0-9a-f]{7,}\Z")
+"""A commit or a digest; of these a beginning is enough, if it is long enough to mean one."""
+_SHORT = re.compile(_HEX.pattern, re.IGNORECASE)
 _SUGGESTED = 5
 _LOOKED_AT = 200
 
@@ -29,6 +34,7 @@ _LOOKED_AT = 200
 def resolve(reader: Reader, ref: str) -> list[str]:
     """The ids that `ref` names: an id, an action's key, a URI (every version of it),
     `URI@version`, or what ends a URI or a key (its last part) or names an action, if unique.
+    Of a commit or a digest its first 7 digits are enough, if no other version has them.
 
     Raises:
         NotFound: nothing is called that, or nothing was at the moment the reader is cut at.
@@ -48,7 +54,19 @@ def _resolve(reader: Reader, ref: str) -> list[str]:
         return [ref]
     if reader.action(action_id(ref)):
         return [action_id(ref)]
-    return _by_uri(reader, ref) or _by_last_part(reader, ref)
+    return _by_uri(reader, ref) or _by_last_part_at(reader, ref) or _by_last_part(reader, ref)
+
+
+def family_of(place: str, uri: str, type: str) -> str:
+    """The canonical URI that a question names; `place` is where it stood.
+
+    Raises:
+        BadRequest: it cannot be one.
+    """
+    try:
+        return canonical_uri(uri, type)
+    except MalformedIdentity as error:
+        raise BadRequest(f"{place}: {error.detail}") from error
 
 
 def lineage(
@@ -213,17 +231,55 @@ def _identities(ref: str) -> Iterator[Identity]:
                 yield identify(*mention, type_)
             except MalformedIdentity:
                 continue
+        if uri and _SHORT.match(version):  # part of a digest is no version by itself
+            with suppress(MalformedIdentity):
+                yield identify(uri, None, type_)._replace(version=version.lower())
 
 
 def _by_uri(reader: Reader, ref: str) -> list[str]:
     identities = list(dict.fromkeys(_identities(ref)))
     families = reader.families(list(dict.fromkeys(i.uri for i in identities)))
-    for identity in identities:
-        family = families.get(identity.uri, ())
-        named = [one.id for one in family if identity.version in (None, one.version)]
-        if named:
-            return sorted(named)
+    for named in (_exactly, _begun):
+        for identity in identities:
+            if found := named(ref, identity.version, families.get(identity.uri, ())):
+                return found
     return []
+
+
+def _exactly(_: str, version: str | None, family: Iterable[ArtifactState]) -> list[str]:
+    return sorted(one.id for one in family if version in (None, one.version))
+
+
+def _begun(ref: str, version: str | None, family: Iterable[ArtifactState]) -> list[str]:
+    """The one commit or digest that begins with what is given of it, as git has it.
+
+    Raises:
+        BadRequest: several do; the message lists some.
+    """
+    if version is None or not _SHORT.match(version):
+        return []
+    found: dict[str, list[str]] = {}
+    for one in family:
+        whole = one.version or ""
+        if _HEX.match(whole) and version in (whole[: len(version)], _digits(whole)[: len(version)]):
+            found.setdefault(f"{one.uri}@{whole}", []).append(one.id)
+    if len(found) > 1:
+        raise BadRequest(f"{ref!r} begins {len(found)} versions; write more of one: {_some(found)}")
+    return sorted(id_ for ids in found.values() for id_ in ids)
+
+
+def _digits(version: str) -> str:
+    return version.rpartition(":")[2]
+
+
+def _by_last_part_at(reader: Reader, ref: str) -> list[str]:
+    """`code-intelligence@388b16f`: what ends one URI, at a version of it."""
+    name, _, version = ref.rpartition("@")
+    uris = [uri for uri, (fits, _) in _uris(reader, name).items() if fits] if name else []
+    if len(uris) != 1 or not version:
+        return []
+    family = reader.families(uris)[uris[0]]
+    return _exactly(ref, version, family) or _begun(ref, version.lower(), family)
 
 
 def _by_last_part(reader: Reader, ref: str) -> list[str]:

@@ -20,8 +20,10 @@ def action_where(filter: ActionFilter) -> tuple[list[str], dict[str, Any]]:
         where.append(of_type("Execution"))
         values |= {"type": filter.type, "mlmd_type": codec.type_name("Execution", filter.type)}
     if filter.namespace is not None:
-        where.append(has("execution", codec.NAMESPACE, ":namespace"))
+        where.append(has("execution", codec.NAMESPACE, "(:namespace)"))
         values["namespace"] = filter.namespace
+    if filter.within is not None:
+        where.append(has("execution", codec.NAMESPACE, _within(filter.within, values)))
     if filter.controller is not None:
         where.append(_BY_CONTROLLER)
         values["controller"] = filter.controller
@@ -57,6 +59,8 @@ def artifact_where(filter: ArtifactFilter, others: Types) -> tuple[list[str], di
         without = " OR n.id = :number AND COALESCE(n.uri, '') = ''"
         where.append(f"(n.uri = :uri{'' if number is None else without})")
         values |= {"uri": filter.uri, "number": number}
+    if filter.within is not None:
+        where.append(_ATTRIBUTED.format(_within(filter.within, values)))
     if filter.q:
         theirs = [like("artifact", "name", custom=0), "LOWER(n.name) LIKE :q ESCAPE '!'"]
         either = " OR ".join(
@@ -74,6 +78,15 @@ _BY_CONTROLLER = f"""EXISTS (
     AND c.type_id IN (SELECT id FROM Type WHERE name = '{codec.CONTROLLER}')
   JOIN ContextProperty p ON p.context_id = c.id AND p.name = 'name'
   WHERE a.execution_id = n.id AND p.string_value = :controller)"""
+
+
+# An artifact is in the contexts of the actions that name it, and of those that did once.
+_ATTRIBUTED = """EXISTS (
+  SELECT 1 FROM Attribution t
+  JOIN Context c ON c.id = t.context_id
+    AND c.type_id IN (SELECT id FROM Type WHERE name = 'lineage.Namespace')
+  JOIN ContextProperty p ON p.context_id = c.id AND p.name = 'display_name'
+  WHERE t.artifact_id = n.id AND p.string_value IN {})"""
 
 
 # Starts have an index, newest first, and so have controllers; no index has both. A pattern may
@@ -109,6 +122,13 @@ def starts(db: Connection, filter: ActionFilter) -> tuple[str, dict[str, str]]:
     return f"{_OWN.format(most=-1)} o CROSS JOIN {everyone} ON s.execution_id = o.execution_id", who
 
 
+def _within(namespaces: frozenset[str], values: dict[str, Any]) -> str:
+    """The namespaces as a list of parameters, whose values are added."""
+    names = {f"within{n}": namespace for n, namespace in enumerate(sorted(namespaces))}
+    values |= names
+    return f"({', '.join(f':{name}' for name in names)})"
+
+
 def of_type(kind: str) -> str:
     """The type now: MLMD's, unless a later report moved the node to another."""
     moved = (
@@ -121,10 +141,10 @@ def of_type(kind: str) -> str:
     )
 
 
-def has(kind: str, name: str, parameter: str) -> str:
+def has(kind: str, name: str, parameters: str) -> str:
     return (
         f"EXISTS (SELECT 1 FROM {kind.capitalize()}Property x WHERE x.{kind}_id = n.id"
-        f" AND x.name = '{name}' AND x.is_custom_property = 1 AND x.string_value = {parameter})"
+        f" AND x.name = '{name}' AND x.is_custom_property = 1 AND x.string_value IN {parameters})"
     )
 
 

@@ -1,9 +1,10 @@
 r"""Text without backslashes, for ML Metadata on PostgreSQL. Knows no database and no protobuf.
 
-ml-metadata 1.17 and 1.21 put every string they write *and look up* between quotes themselves.
-On PostgreSQL the quotes are doubled but the literal is an `E''` one, in which a backslash
-escapes: `\'` ends the literal early, and what follows runs as SQL (docs/mlmd.md, trap 11). So
-no backslash may reach them; here each becomes a sign that means nothing to any SQL:
+ml-metadata 1.17 and 1.21 write the literals of their SQL themselves, for what they store *and look
+up*. On PostgreSQL they let libpq quote, which answers `'…'`, and take that apart to put quotes of
+their own around it. But what has a backslash libpq quotes as ` E'…'`, and `); DROP TABLE x; --\`
+becomes `'E'); DROP TABLE x; --\\'`: a literal, and the text itself as SQL (docs/mlmd.md, trap 11).
+So no backslash may reach them; here each becomes a sign that means nothing to any SQL:
 
     \   becomes  ⧵        U+29F5, reverse solidus operator: other tools still show a backslash
     ⧵   becomes  ⧹⧵       U+29F9, big reverse solidus, quotes the two signs

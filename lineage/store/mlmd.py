@@ -23,7 +23,7 @@ class Caller(Protocol):
 
 
 class Mlmd:
-    """Remembers the ids of types and contexts, which never change once made."""
+    """Remembers the ids of types and contexts, which never change as long as these are there."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -52,6 +52,10 @@ class Mlmd:
                 self._contexts[type_, name] = known
             out.append(known)
         return out[1:]
+
+    def forget(self) -> None:
+        """Ask for contexts again: one that was left empty may have been removed."""
+        self._contexts.clear()
 
     def begin(self, request: rpc.PutLineageSubgraphRequest) -> Callable[[], Ids]:
         """Send a write, one transaction; what is returned waits for it and gives the ids of

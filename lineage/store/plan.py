@@ -31,7 +31,7 @@ from lineage.model import Action
 from lineage.store import codec
 from lineage.store.lookup import Kind, Lookup
 from lineage.store.mlmd import Contexts
-from lineage.store.ports import Outcome
+from lineage.store.ports import Guarded, Outcome
 
 
 @dataclass(slots=True)
@@ -69,10 +69,11 @@ class Batch:
 
 @dataclass(slots=True)
 class Plan:
-    """All batches of a group, and the outcome for each of its reports, in order."""
+    """All batches of a group, and the outcome for each of its reports, in order: None = it was
+    guarded, and its action is of another namespace."""
 
     batches: list[Batch] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[Outcome | None] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
 
 
@@ -91,7 +92,10 @@ class Planner:
         dirty: dict[str, Node] = {}
         batches: dict[Contexts, Batch] = {}
         first: dict[str, ActionState] = {}
-        for state, mentioned in reports:
+        for action, (state, mentioned) in zip(group, reports, strict=True):
+            if isinstance(action, Guarded) and _of_others(nodes.get(state.id), state):
+                plan.outcomes.append(None)
+                continue
             news = self._merge_artifacts(mentioned, nodes, dirty)
             plan.outcomes.append(self._merge_action(state, nodes, dirty, news))
             first.setdefault(state.id, state)
@@ -100,9 +104,9 @@ class Planner:
             for id_ in first
             if id_ in dirty or any(e.artifact in dirty for e in nodes[id_].state.edges)
         ]
-        for action in touched:
-            contexts = codec.contexts(action.state)
-            batches.setdefault(contexts, Batch(contexts)).actions.append(action)
+        for node in touched:
+            contexts = codec.contexts(node.state)
+            batches.setdefault(contexts, Batch(contexts)).actions.append(node)
         # Batch by batch, as they are committed: a new artifact must be in the first that names it.
         for batch in batches.values():
             self._fill(batch, nodes, dirty)
@@ -180,6 +184,13 @@ class Planner:
                 if changed and (edge.side, edge.artifact) not in done:
                     done.add((edge.side, edge.artifact))
                     batch.events.append((index, edge, artifact))
+
+
+def _of_others(known: Node | None, state: ActionState) -> bool:
+    """Whether the action is there, and of another namespace than the report."""
+    if known is None or known.state is None:
+        return False
+    return bool(known.state.get("controller")[1] != state.get("controller")[1])
 
 
 def _successor(node: Node, state: Any, record: bytes) -> Node:

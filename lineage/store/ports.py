@@ -29,6 +29,15 @@ class Verdict(NamedTuple):
     error: LineageError | None = None
 
 
+class Guarded(Action):
+    """A report that must not merge into an action of another namespace: it is refused then, with
+    Forbidden. Said with the report, since only who writes knows what is there at that moment."""
+
+    @classmethod
+    def of(cls, action: Action) -> Guarded:
+        return cls.model_construct(action.model_fields_set, **dict(action))
+
+
 class Recorder(Protocol):
     def submit(self, actions: Sequence[Action]) -> Future[list[Verdict]]:
         """Queue reports; the future resolves after their commit, one verdict each, in order."""
@@ -55,7 +64,7 @@ class Closure:
 @dataclass(frozen=True, slots=True)
 class ActionFilter:
     """None = any. `q` matches in name and key; `since`/`until` bound the start; `parent` is the
-    key of what they are parts of."""
+    key of what they are parts of; `within` are namespaces."""
 
     type: str | None = None
     state: str | None = None
@@ -65,15 +74,18 @@ class ActionFilter:
     since: int | None = None
     until: int | None = None
     parent: str | None = None
+    within: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFilter:
-    """None = any. `q` matches in URI and name, `uri` is the whole canonical URI."""
+    """None = any. `q` matches in URI and name, `uri` is the whole canonical URI; `within` leaves
+    out much, if not all, that no action of these namespaces names."""
 
     type: str | None = None
     uri: str | None = None
     q: str | None = None
+    within: frozenset[str] | None = None
 
 
 class ControllerCount(NamedTuple):

@@ -12,6 +12,7 @@ prints `ready`, and ends when its standard input closes, that is when its server
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import os
 import signal
@@ -19,6 +20,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 SERVICE = "ml_metadata.MetadataStoreService"
@@ -51,12 +53,15 @@ def hold_lock(path: str, wait: float) -> int:
             break
         except BlockingIOError:
             if time.monotonic() > deadline:
-                holder = os.pread(descriptor, 100, 0).decode(errors="replace").strip()
+                holder = os.pread(descriptor, 400, 0).decode(errors="replace").strip()
                 print(f"in use by {holder}", file=sys.stderr, flush=True)
                 sys.exit(EXIT_IN_USE)
             time.sleep(0.05)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getppid()}".encode(), 0)
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    holder = f"process {os.getppid()} on {os.uname().nodename} since {since}"
+    with contextlib.suppress(OSError):  # the disk may be full; what is there can still be read
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
     return descriptor
 
 

@@ -15,13 +15,16 @@ from collections.abc import Callable
 
 import grpc
 
-from lineage.errors import LineageError, StoreError, StoreInUse, StoreUnavailable
+from lineage.errors import LineageError, StoreError, StoreFull, StoreInUse, StoreUnavailable
 from lineage.store.process import EXIT_IN_USE, EXIT_NO_PORT, LOCK_WAIT, SERVICE, UNBOUNDED
 
 log = logging.getLogger("lineage.store")
 
 START_TIMEOUT = 60.0
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+_FULL = "Error when executing query: database or disk is full"
+"""How SQLite says it through MLMD. Only the beginning counts: the rest is the query."""
 
 
 class StoreRefused(StoreError):
@@ -96,7 +99,13 @@ class StoreProcess:
                 code = error.code()
                 if code in _GONE:
                     raise StoreUnavailable("the store process went away during the call") from None
-                raise StoreRefused(code.name, error.details() or "") from None
+                private = error.details() or ""
+                if private.startswith(_FULL):
+                    raise StoreFull(
+                        "the disk of the database is full; nothing was recorded: make room there, "
+                        "then send it again"
+                    ) from None
+                raise StoreRefused(code.name, private) from None
 
         return answer
 

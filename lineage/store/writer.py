@@ -22,10 +22,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from lineage.errors import LineageError, StoreError, StoreUnavailable
+from lineage.errors import Forbidden, LineageError, StoreError, StoreFull, StoreUnavailable
 from lineage.identity import action_id
 from lineage.model import Action
 from lineage.store.encode import Call, Encoder
+from lineage.store.gate import Gate, NoGate
 from lineage.store.intake import GROUP, Done, Intake, Ticket
 from lineage.store.lookup import Lookup
 from lineage.store.mlmd import Ids, Mlmd
@@ -36,8 +37,11 @@ from lineage.store.supervisor import StoreProcess, StoreRefused
 log = logging.getLogger("lineage.store")
 
 PATIENCE = 30.0
+_OF_OTHERS = "key: it is the key of an action of another namespace; choose one of your own"
 VOID = -1
 """The generation of a group that must be planned again."""
+Committed = Callable[[Sequence[Action], Sequence[Verdict], float], None]
+"""Hears of each group: what it held, what became of it, seconds until it was committed."""
 
 
 class _Group(NamedTuple):
@@ -51,8 +55,16 @@ class _Group(NamedTuple):
 class Writer:
     """Implements `lineage.store.ports.Recorder`."""
 
-    def __init__(self, store: StoreProcess, lookup: Lookup) -> None:
+    def __init__(
+        self,
+        store: StoreProcess,
+        lookup: Lookup,
+        committed: Committed = lambda *_: None,
+        gate: Gate | None = None,
+    ) -> None:
         self._store = store
+        self._gate = gate or NoGate()
+        self._committed = committed
         self._planner = Planner(lookup)
         self._mlmd = Mlmd(store)
         self._encoder = Encoder(self._mlmd, lookup)
@@ -100,10 +112,12 @@ class Writer:
     def _plan_all(self) -> None:
         while tickets := self._intake.take():
             actions = [action for ticket in tickets for action in ticket.actions]
+            self._gate.enter()  # from the look-up to the commit
             group = self._plan(tickets, actions)
             if group is not None:
                 self._plans.put(group)
             else:
+                self._gate.leave()
                 self._intake.finished(len(actions))
         self._plans.put(None)
 
@@ -130,14 +144,17 @@ class Writer:
 
     def _commit_all(self) -> None:
         while (group := self._plans.get()) is not None:
+            began = time.monotonic()
             try:
                 verdicts = self._commit_group(group)
             except Exception as error:
                 log.exception("a group could not be committed")
                 verdicts = [_failed(action, _safe(error)) for action in group.actions]
             self._in_flight.popleft()
+            self._gate.leave()
             self._intake.finished(len(group.actions))
             _tell(group.tickets, verdicts)
+            self._committed(group.actions, verdicts, time.monotonic() - began)
 
     def _commit_group(self, group: _Group) -> list[Verdict]:
         if group.generation == self._generation:
@@ -156,6 +173,7 @@ class Writer:
         The outcomes of the `first` plan stay true: what it found was before these reports.
         """
         deadline = time.monotonic() + PATIENCE
+        self._mlmd.forget()
         while time.monotonic() < deadline:
             self._store.wait_ready(max(0.0, deadline - time.monotonic()))
             try:
@@ -164,6 +182,8 @@ class Writer:
                 return _verdicts(actions, first if first.outcomes else plan)
             except StoreUnavailable:
                 time.sleep(0.05)
+            except StoreFull as error:
+                return [_failed(action, error) for action in actions]
             except StoreRefused as error:
                 if len(actions) == 1:
                     return [_failed(actions[0], error)]
@@ -199,7 +219,12 @@ def _settle(future: asyncio.Future[list[Verdict]], verdicts: list[Verdict]) -> N
 
 def _verdicts(actions: Sequence[Action], plan: Plan) -> list[Verdict]:
     pairs = zip(actions, plan.outcomes, strict=True)
-    return [Verdict(action_id(action.key), outcome) for action, outcome in pairs]
+    return [
+        _failed(action, Forbidden(_OF_OTHERS))
+        if outcome is None
+        else Verdict(action_id(action.key), outcome)
+        for action, outcome in pairs
+    ]
 
 
 def _failed(action: Action, error: LineageError) -> Verdict:

@@ -44,6 +44,8 @@ class Stored:
     artifacts: list[tuple[int, ArtifactState]]
     events: list[tuple[int, int, int]]
     """(execution, artifact, type)"""
+    bare: int = 0
+    """Executions and artifacts without a record: nobody of ours wrote such."""
 
 
 @dataclass
@@ -111,6 +113,8 @@ def _no_twins(stored: Stored, found: Findings) -> None:
         edges[execution].append((artifact, type_ in OUTPUTS))
     numbers = {number: state.id for number, state in stored.artifacts}
     found.doubled += _twice(state.key for _, state in stored.actions)
+    if stored.bare:
+        found.doubled.append(f"{stored.bare} nodes without a record")
     found.doubled += _twice(f"{state.uri}@{state.version}" for _, state in stored.artifacts)
     for number, action in stored.actions:
         found.doubled += [f"an event of {action.key}" for _ in _twice(edges[number])]
@@ -128,13 +132,17 @@ def _twice(things: Iterable[Any]) -> list[Any]:
 def load(engine: Engine, after: tuple[int, int] = (0, 0)) -> Stored:
     """What is in the tables behind these numbers of executions and artifacts."""
     with engine.connect() as db:
-        return Stored(
-            [(n, load_action(body)) for n, body in _records(db, "Execution", after[0])],
-            [(n, load_artifact(body)) for n, body in _records(db, "Artifact", after[1])],
-            [tuple(row) for row in db.execute(
-                text("SELECT execution_id, artifact_id, type FROM Event WHERE execution_id > :n"),
-                {"n": after[0]})],
-        )  # fmt: skip
+        actions = [(n, load_action(body)) for n, body in _records(db, "Execution", after[0])]
+        artifacts = [(n, load_artifact(body)) for n, body in _records(db, "Artifact", after[1])]
+        events = "SELECT execution_id, artifact_id, type FROM Event WHERE execution_id > :after"
+        edges = [(e, a, type_) for e, a, type_ in db.execute(text(events), {"after": after[0]})]
+        rows = sum(
+            db.execute(
+                text(f"SELECT COUNT(*) FROM {kind} WHERE id > :after"), {"after": n}
+            ).scalar()
+            for kind, n in zip(("Execution", "Artifact"), after, strict=True)
+        )
+    return Stored(actions, artifacts, edges, rows - len(actions) - len(artifacts))
 
 
 def numbers(engine: Engine) -> tuple[int, int]:

@@ -33,7 +33,9 @@ def slow(round_: Round, chance: random.Random) -> None:
         ways.append((_connect(round_), _request(report), id_))
     for piece in range(PIECES):
         for way, request, _ in ways:
-            _send(way, request[piece * len(request) // PIECES : (piece + 1) * len(request) // PIECES])
+            _send(
+                way, request[piece * len(request) // PIECES : (piece + 1) * len(request) // PIECES]
+            )
         time.sleep(0.005)
     for way, _, id_ in ways:
         if _status(way) in (200, 201):

@@ -14,7 +14,7 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tests.conftest import COMMAND, clean_environment
@@ -127,9 +127,7 @@ def second_server(round_: Round, chance: random.Random) -> None:
         env=clean_environment(LINEAGE_STORE=round_.system.store, COLUMNS="1000"),
     )
     said, _ = process.communicate(timeout=IN_USE_WAIT)
-    with contextlib.suppress(AssertionError):
-        assert process.returncode == 1
-        assert f"process {holder} on {os.uname().nodename} since " in said
+    if process.returncode == 1 and f"process {holder} on {os.uname().nodename} since " in said:
         return
     round_.complaints.append(f"a second server on one store got: {said[-500:]!r}")
 
@@ -140,8 +138,8 @@ def _signal(pid: int | None, number: int) -> None:
             os.kill(pid, number)
 
 
-def _limit(pids: object, most: int) -> None:
-    for pid in pids:  # type: ignore[attr-defined]
+def _limit(pids: Iterable[int], most: int) -> None:
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, hard))

@@ -28,8 +28,8 @@ def damage(round_: Round, chance: random.Random) -> None:
     """A controller without a server records for a moment and is killed; then its outbox is
     damaged. The end of the round delivers what is left of it."""
     name = f"damaged{chance.randrange(10**6)}"
-    task = Task("hook", name, NOWHERE, round_.disk, round_.seed, time.monotonic() + 60,
-                ledger=round_.ledger)  # fmt: skip
+    until = time.monotonic() + 60
+    task = Task("hook", name, NOWHERE, round_.outboxes, round_.ledger, round_.seed, until)
     recorder = Recorder(task)
     deadline = time.monotonic() + 30
     while not segments.segments(task.outbox) and time.monotonic() < deadline:
@@ -87,15 +87,17 @@ def _zeros(path: Path, chance: random.Random) -> None:
 def _mark(path: Path, chance: random.Random) -> None:
     """The note of how far it is delivered is spoilt; nothing may be skipped for that."""
     size = path.stat().st_size
-    marks = (b"", b"garbage", b"%d" % (size * 10), b"%d" % (size // 2), b"-5", chance.randbytes(8))
+    marks = (b"", b"garbage", b"%d" % (size * 10), b"%d 00000000" % (size // 2), b"-5 x",
+             chance.randbytes(8))  # fmt: skip
     path.with_suffix(".at").write_bytes(chance.choice(marks))
 
 
 def _foreign(path: Path, chance: random.Random) -> None:
     """Files that somebody else put there, one under a name such as ours."""
     (path.parent / "notes.txt").write_text("not ours")
-    (path.parent / f"{path.stem}x.log").write_bytes(chance.randbytes(3000))
-    (path.parent / "folder.log").mkdir()
+    (path.parent / "notes.log").write_bytes(chance.randbytes(3000))
+    (path.parent / f"{0:020d}-1-deadbeef.log").write_bytes(chance.randbytes(3000))
+    (path.parent / f"{1:020d}-1-deadbeef.log").mkdir()
 
 
 HOW: tuple[Callable[[Path, random.Random], None], ...] = (

@@ -31,7 +31,8 @@ PAUSE = 0.02
 DELIVERY = 90.0
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.chaos.recorders", "controllers_hooks.repair"])
+# A child imports what the main module does, unless it is there already.
+_processes.set_forkserver_preload(["tests.chaos.rounds", "controllers_hooks.repair", "httpx2"])
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Task:
     kind: str
     name: str
     url: str
-    folder: Path
+    disk: Path
+    ledger: Path
     seed: int
     until: float
     jumps: tuple[tuple[float, float], ...] = ()
@@ -49,15 +51,18 @@ class Task:
 
     @property
     def outbox(self) -> Path:
-        return self.folder / "outbox" / self.name
-
-    @property
-    def ledger(self) -> Path:
-        return self.folder / "ledger"
+        return self.disk / self.name
 
     def again(self) -> Task:
         """The same recorder after a restart; it may not know what it had sent before."""
         return replace(self, life=self.life + 1)
+
+
+def warm() -> None:
+    """Start what recorders are forked from, so that the first is as quick as the next."""
+    process = _processes.Process(target=int)
+    process.start()
+    process.join()
 
 
 class Recorder:

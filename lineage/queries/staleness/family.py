@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from lineage.errors import BadRequest
 from lineage.identity import canonical_uri
 from lineage.merge import ActionState, ArtifactState
+from lineage.queries.lineage import family_of
 from lineage.queries.staleness.trained import (
     TRAIN,
     Made,
@@ -132,7 +133,7 @@ def _seeds(reader: Reader, sought: Sought) -> list[ArtifactState]:
     """The models with that URI, else with that name; those of a named trainer are found there."""
     if not sought.model:
         return []
-    uri = canonical_uri(sought.model, "Model")
+    uri = family_of("model", sought.model, "Model")
     family = [one for one in reader.families([uri])[uri] if one.type == "Model"]
     if family or sought.controller:
         return family

@@ -13,9 +13,9 @@ from typing import Literal
 
 from lineage.errors import NotFound
 from lineage.graph import ArtifactNode, action_node, artifact_node
-from lineage.identity import canonical_uri
 from lineage.merge import ActionState, ArtifactState
 from lineage.needs_sync import NeedsSync
+from lineage.queries.lineage import family_of
 from lineage.queries.serving.brought import brought
 from lineage.queries.serving.deploys import Tracks
 from lineage.queries.serving.timeline import Period, Run, Timeline, moments, timelines
@@ -83,7 +83,7 @@ def needs_sync(
         BadRequest: too little is said.
     """
     latest = find(reader, sought).latest()
-    uri = canonical_uri(slot, "Deployment")
+    uri = family_of("slot", slot, "Deployment")
     if latest is None:
         return _say(False, f"no training of {sought} has completed, so there is nothing to deploy")
     model = latest.model

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from lineage.errors import MalformedIdentity
@@ -46,6 +47,9 @@ _EXTERNAL = re.compile(r"(?!0{16})[0-9a-f]{32}\Z")
 _TELLING = {*NAMES, "namespace", "image", "inputs", "outputs", "pipeline_name", "uri",
             "__kf_workspace__", "__kf_run__", "__ALL_META__"}  # fmt: skip
 _OF_NAMESPACE = re.compile(r"(?:namespace/([^/]+)/)?pipeline/(.+)\Z")
+
+_secret = lru_cache(4096)(looks_secret)
+"""The same few names stand in every node."""
 
 Values = Mapping[str, Any]
 """Properties of a node, declared and custom; struct values as Python ones."""
@@ -103,7 +107,7 @@ def action(
     if image := _image(values.get("image")):
         said["code.image"] = image
     for name, value in _parameters(values):
-        said[f"params.{name}"] = REDACTED if looks_secret(name) else value
+        said[f"params.{name}"] = REDACTED if _secret(name) else value
     if cached := values.get("cached_execution_id"):
         said["trigger.reason"] = f"cached: took over what {NODE}execution/{cached} made"
     edges = {Edge(t.side, artifact_key(t.artifact, t.external), t.role or "", "") for t in touches}
@@ -126,7 +130,7 @@ def artifact(node: Node, values: Values) -> ArtifactState:
     if node.state in _GONE:
         fields["properties.mlmd.state"] = (at, _GONE[node.state or 0])
     for name, value in _properties(values):
-        fields[f"properties.{name}"] = (at, REDACTED if looks_secret(name) else value)
+        fields[f"properties.{name}"] = (at, REDACTED if _secret(name) else value)
     key = artifact_key(node.number, node.external)
     return ArtifactState(key, uri, version or f"mlmd:{node.number}", fields)
 

@@ -223,7 +223,8 @@ def _lists(known: Types) -> dict[str, Any]:
 def _acts(state: ActionState, filter: ActionFilter) -> bool:
     """SQL lets through a name that only ends like the one asked for."""
     _, namespace, name = state.get("controller")
-    return filter.controller in (None, name) and filter.namespace in (None, namespace)
+    asked = filter.controller in (None, name) and filter.namespace in (None, namespace)
+    return asked and (filter.within is None or namespace in filter.within)
 
 
 def _who(name: str, namespace: str) -> Who:

@@ -10,6 +10,7 @@ from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from google.protobuf import json_format, struct_pb2
@@ -178,7 +179,9 @@ def _value(int_: int | None, double: float | None, string: str | None, bool_: An
     return int_ if int_ is not None else double
 
 
+@lru_cache(4096)
 def _struct(text: str) -> Any:
+    """The steps of many runs were given the same; nobody changes what they were given."""
     try:
         message = struct_pb2.Struct.FromString(b64decode(text.removeprefix(_STRUCT)))
     except (ValueError, DecodeError):

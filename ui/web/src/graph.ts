@@ -4,7 +4,7 @@ import type { ZoomTransform } from "d3-zoom";
 
 import { around, Canvas, glide, spotOf, type Spot } from "./canvas";
 import { all, debounced, on, one, say, typing, type Undo } from "./dom";
-import { changed, visit } from "./page";
+import { changed, keeping, visit } from "./page";
 import { closePanel, openPanel } from "./panel";
 import { Trace } from "./trace";
 
@@ -13,7 +13,7 @@ type Node = SVGGElement;
 /** The last picture, for the next one to begin from: where things were, how it was looked at, and
  * the spot that somebody looked at most. `opened`: something was opened or folded; `byKey`: by
  * who stood on it. */
-type Last = { spots: Map<string, Spot>; at: ZoomTransform; fitted: boolean; about: Spot | null; opened: boolean; byKey: boolean };
+type Last = { spots: Map<string, Spot>; at: ZoomTransform; fitted: boolean; about: Spot | null; opened: boolean; byKey: boolean; chosen: string | null };
 let last: Last | null = null;
 
 export function graph(quiet: boolean): Undo {
@@ -39,8 +39,9 @@ class GraphPage {
     this.place(quiet);
     glide((quiet && last?.spots) || new Map(), this.canvas.svg);
     this.listen();
-    this.choose(this.find(new URLSearchParams(location.search).get("selected")) ?? this.focus(), false);
-    if (new URLSearchParams(location.search).get("selected")) void this.panel();
+    const selected = new URLSearchParams(location.search).get("selected");
+    this.choose(this.find(selected ?? (quiet ? last?.chosen ?? null : null)) ?? this.focus(), false);
+    if (selected) void this.panel();
     const fresh = quiet && last?.opened ? this.fresh() : [];
     // Whoever opened a stack by its key stands on it no more: go on at what came out of it.
     if (fresh[0] && last?.byKey) this.choose(fresh[0], true);
@@ -48,10 +49,13 @@ class GraphPage {
   }
 
   end(): void {
+    const { opening, current, canvas: { at, fitted } } = this;
     const spots = new Map(this.nodes.filter((node) => node.dataset["id"]).map((node) => [node.dataset["id"]!, spotOf(node)]));
-    const { at, fitted } = this.canvas;
     const about = this.about();
-    last = { spots, at, fitted, about: about ? spotOf(about) : null, opened: this.opening !== null, byKey: this.opening === this.current };
+    last = {
+      spots, at, fitted, about: about ? spotOf(about) : null, chosen: current?.dataset["id"] ?? null,
+      opened: opening !== null, byKey: opening !== null && opening === current && isStack(opening),
+    };
     this.undo.forEach((undo) => undo());
     this.canvas.end();
   }
@@ -117,7 +121,7 @@ class GraphPage {
   private unfold(stack: Node, event: Event): void {
     event.preventDefault();
     this.opening = stack;
-    void visit(new URL(stack.dataset["open"]!, location.href), { quiet: true });
+    void visit(keeping(new URL(stack.dataset["open"]!, location.href)), { quiet: true });
   }
 
   /** What hangs on the chosen node goes behind it, but for the way that leads to it; or comes back. */

@@ -30,9 +30,7 @@ export function pages(leave: (quiet: boolean) => void, start: (quiet: boolean) =
     if (url.hash && url.pathname === location.pathname && url.search === location.search) return;
     event.preventDefault();
     const quiet = link.dataset["quiet"] !== undefined;
-    const selected = quiet ? new URL(location.href).searchParams.get("selected") : null;
-    if (selected) url.searchParams.set("selected", selected);
-    void visit(url, { quiet });
+    void visit(quiet ? keeping(url) : url, { quiet });
   });
   document.addEventListener("submit", (event) => {
     const form = event.target as HTMLFormElement;
@@ -61,6 +59,13 @@ export function changed(parameters: Record<string, string>): URL {
     if (value === "") url.searchParams.delete(name);
     else url.searchParams.set(name, value);
   }
+  return url;
+}
+
+/** The same with what is selected on this page, where it is a view of the same. */
+export function keeping(url: URL): URL {
+  const selected = new URL(location.href).searchParams.get("selected");
+  if (selected) url.searchParams.set("selected", selected);
   return url;
 }
 

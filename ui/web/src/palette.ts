@@ -8,6 +8,11 @@ type Entry = { href: string; title: string; word: string; note: string };
 
 let dialog: HTMLDialogElement | null = null;
 let asking: AbortController | null = null;
+/** What was asked last, and its answer. */
+let last: { text: string; shown: Promise<void> } | null = null;
+const MOST = 12;
+/** Versions of one thing are one entry, so more are asked for than are shown. */
+const ASKED = 40;
 
 export function palette(): void {
   document.addEventListener("keydown", (event) => {
@@ -24,6 +29,7 @@ function open(): void {
   dialog.showModal();
   const input = one<HTMLInputElement>("input", dialog)!;
   input.select();
+  last = null;
   void ask(input.value);
 }
 
@@ -39,7 +45,7 @@ function build(): HTMLDialogElement {
   input.addEventListener("input", later);
   box.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") move(event.key === "ArrowDown" ? 1 : -1);
-    else if (event.key === "Enter") go(one('[aria-selected="true"]', box), input.value);
+    else if (event.key === "Enter") void enter(input);
     else return;
     event.preventDefault();
   });
@@ -53,6 +59,13 @@ function build(): HTMLDialogElement {
   return box;
 }
 
+/** Of a text that was typed faster than it was answered, the answer counts, not the one before. */
+async function enter(input: HTMLInputElement): Promise<void> {
+  const text = input.value;
+  await ask(text);
+  if (dialog?.open && input.value === text) go(one('[aria-selected="true"]', dialog), text);
+}
+
 /** To what was chosen, else to all that the words find. */
 function go(chosen: HTMLElement | null, words: string): void {
   dialog?.close();
@@ -60,7 +73,12 @@ function go(chosen: HTMLElement | null, words: string): void {
   if (href) void visit(new URL(href, location.href));
 }
 
-async function ask(text: string): Promise<void> {
+function ask(text: string): Promise<void> {
+  if (last?.text !== text) last = { text, shown: answer(text) };
+  return last.shown;
+}
+
+async function answer(text: string): Promise<void> {
   asking?.abort();
   const mine = (asking = new AbortController());
   const words = text.trim().toLowerCase();
@@ -69,20 +87,33 @@ async function ask(text: string): Promise<void> {
     .filter((entry) => entry.title.toLowerCase().includes(words));
   if (!words) return show(pages, "");
   try {
-    const answer = await fetch(`/api/v1/search?limit=12&q=${encodeURIComponent(text.trim())}`, { signal: mine.signal });
-    const found = (await answer.json()) as { items?: Hit[]; detail?: string };
-    if (!answer.ok) return show(pages, found.detail ?? "The search failed.");
-    const entries = (found.items ?? []).map(entry);
+    const got = await fetch(`/api/v1/search?limit=${ASKED}&q=${encodeURIComponent(text.trim())}`, { signal: mine.signal });
+    const found = (await got.json()) as { items?: Hit[]; detail?: string };
+    if (mine.signal.aborted) return;
+    if (!got.ok) return show(pages, found.detail ?? "The search failed.");
+    const entries = things(found.items ?? []).slice(0, MOST).map(entry);
     show([...entries, ...pages], entries.length ? "" : "Nothing is called that. Names, URIs, commits, digests and parameters are searched.");
   } catch {
     if (!mine.signal.aborted) show(pages, "The server did not answer.");
   }
 }
 
-function entry(hit: Hit): Entry {
-  const action = hit.kind === "action";
-  const href = hit.uri?.startsWith("k8s://") || !action ? `/lineage?of=${hit.id}` : `/actions/${encodeURIComponent(hit.key ?? hit.id)}`;
-  return { href, title: hit.name, word: hit.type, note: (action ? hit.key : hit.uri + (hit.version ? `@${hit.version}` : "")) ?? "" };
+/** Each thing once, where its best version was found. */
+function things(hits: Hit[]): Hit[][] {
+  const found = new Map<string, Hit[]>();
+  for (const hit of hits) {
+    const thing = hit.kind === "artifact" ? `${hit.type} ${hit.uri}` : hit.id;
+    found.set(thing, [...(found.get(thing) ?? []), hit]);
+  }
+  return [...found.values()];
+}
+
+/** One version leads to its graph, several to that of all. */
+function entry([hit, ...others]: Hit[]): Entry {
+  const { id, kind, type, name, key = id, uri = "", version } = hit!;
+  if (kind === "action") return { href: `/actions/${encodeURIComponent(id)}`, title: name, word: type, note: key };
+  if (others.length) return { href: `/lineage?of=${encodeURIComponent(uri)}`, title: name, word: type, note: `${uri} · ${others.length + 1} versions` };
+  return { href: `/lineage?of=${id}`, title: name, word: type, note: uri + (version ? `@${version}` : "") };
 }
 
 function show(entries: Entry[], message: string): void {
