@@ -26,7 +26,7 @@ from zlib import crc32
 
 CHUNK = 64 * 2**10
 _HEAD = 8 + 1 + 16 + 1
-_OURS = re.compile(r"\d{20}-\d+-[0-9a-f]{8}\.log")
+_OURS = re.compile(r"\d+-\d+-[0-9a-f]+\.log")
 """Whatever else is in the directory is somebody else's, and left alone."""
 
 

@@ -178,6 +178,7 @@ def _open_to_write(app: FastAPI, settings: Settings) -> Any:
 
     def close() -> None:
         writer.close()
+        gate.close()
         raw.close()
         app.state.searcher.close()
         engine.dispose()

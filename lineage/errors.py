@@ -8,6 +8,7 @@
     ├── TooLarge (413)           a body over its bound
     ├── Forbidden (403)          this server does not do that, such as record when read-only
     ├── Unauthorized (401)       the server wants a token
+    ├── TooMany (429)            asked too often; try again later
     ├── StoreError (500)         the database refused; nothing was recorded
     │   ├── StoreFull (507)      there is no room left on its disk; nothing was recorded
     │   ├── StoreUnavailable (503)  the store did not answer in time; try again
@@ -68,6 +69,11 @@ class Unauthorized(LineageError):
 class Forbidden(LineageError):
     status = 403
     title = "Not allowed here"
+
+
+class TooMany(LineageError):
+    status = 429
+    title = "Too many requests"
 
 
 class StoreError(LineageError):

@@ -69,7 +69,7 @@ def start_server(
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env=clean_environment(PYTHONUNBUFFERED="1", **environment),
+            env=clean_environment(**{"PYTHONUNBUFFERED": "1", **environment}),
         )
     assert process.stdout is not None
     deadline = time.monotonic() + START_TIMEOUT

@@ -6,6 +6,8 @@ it does not wait for the disk. Who kills servers makes one of their own, which i
 
 Both are set up as the hard case. MariaDB compares text without case. PostgreSQL orders it as
 people do (ICU), not by bytes, and wants a password over TCP, one that a URL has to encode.
+
+Run as `python -m tests.databases` it prints Debian's packages of those that are not installed.
 """
 
 from __future__ import annotations
@@ -123,3 +125,7 @@ def shared(name: str) -> DatabaseServer:
 def close_shared() -> None:
     while _running:
         _running.popitem()[1].close()
+
+
+if __name__ == "__main__":
+    print(*(kind.package for kind in SERVERS.values() if kind.missing()))

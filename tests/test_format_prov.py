@@ -1,11 +1,15 @@
-"""PROV-JSON: read by W3C PROV's own Python library, whatever was recorded."""
+"""PROV-JSON: read strictly by W3C PROV's own Python library, whatever was recorded."""
 
 from __future__ import annotations
 
 import json
+import warnings
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
-from prov.model import ProvDocument
+from prov.model import ProvDocument, ProvElement, ProvException, ProvRelation
+from prov.serializers.provjson import ProvJSONException
 
 from lineage.formats import REGISTRY
 from lineage.graph import ActionNode, Graph
@@ -15,8 +19,42 @@ from tests.graphs import MODEL, SLOT, asked, hostile, of_all, several, story
 PROV = REGISTRY["prov"]
 
 
+class Invalid(Exception):
+    """What PROV does not allow."""
+
+
 def read(made: bytes) -> ProvDocument:
-    return ProvDocument.deserialize(content=made.decode(), format="json")
+    """The document. The library warns of times that are none and of unknown prefixes; here they
+    are errors, and so is a relation that lacks an end or has one that is nowhere or of the wrong
+    kind (PROV-CONSTRAINTS, typing)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            document = ProvDocument.deserialize(content=made.decode(), format="json").unified()
+        except (
+            ProvException,
+            ProvJSONException,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            Warning,
+        ) as error:
+            raise Invalid(str(error)) from error
+    kinds = {one.identifier: type(one).__name__ for one in document.get_records(ProvElement)}
+    for relation in document.get_records(ProvRelation):
+        ends = dict(relation.formal_attributes[:2])
+        for name, end in ends.items():
+            wanted = _ENDS[name.localpart]
+            if kinds.get(end) != wanted:
+                raise Invalid(f"{relation}: {name} is {kinds.get(end)}, not {wanted}")
+        if len(ends) != 2:
+            raise Invalid(f"{relation}: an end is missing")
+    return document
+
+
+_ENDS = {"activity": "ProvActivity", "entity": "ProvEntity", "agent": "ProvAgent",
+         "alternate1": "ProvEntity", "alternate2": "ProvEntity"}  # fmt: skip
 
 
 def counts(document: ProvDocument) -> dict[str, int]:
@@ -66,6 +104,30 @@ def test_the_label_bots_model() -> None:
     trainings = [act for act in acts if act["prov:type"]["$"] == "lineage:train"]
     assert trainings and all(training["prov:startTime"] for training in trainings)
     assert {"wasGeneratedBy", "used", "wasAssociatedWith"} <= document.keys()
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("prefix", {"artifact": None}), ("activity", {"prov:startTime": "yesterday"}),
+        ("activity", {"prov:type": {"$": "zz:train", "type": "prov:QUALIFIED_NAME"}}),
+        ("used", {"prov:entity": None}), ("used", {"prov:entity": "artifact:nowhere"}),
+        ("wasGeneratedBy", {"prov:time": "soon"}), ("entity", {"zz:property": 1}),
+        ("used", {"prov:activity": "artifact:8"}), ("wasAssociatedWith", {"prov:agent": None}),
+        ("thing", {}),
+    ],
+)  # fmt: skip
+def test_the_validator_refuses_a_wrong_document(section: str, change: dict[str, Any]) -> None:
+    """Each of these breaks PROV in one place, so the tests here mean something."""
+    document = json.loads(written(*asked(story(), MODEL, "upstream")))
+    part = document.setdefault(section, {"artifact:x": {}})
+    if section != "prefix":
+        part = next(iter(part.values()))
+    part |= change
+    for name in [name for name, value in part.items() if value is None]:
+        del part[name]
+    with pytest.raises(Invalid):
+        read(json.dumps(document).encode())
 
 
 def test_a_cut_graph_says_so() -> None:

@@ -5,19 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import attr
+import pytest
 from hypothesis import given
-from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
-from openlineage.client.facet_v2 import (
-    dataset_type_dataset,
-    dataset_version_dataset,
-    error_message_run,
-    job_type_job,
-    parent_run,
-    source_code_location_job,
-    symlinks_dataset,
-)
-from openlineage.client.serde import Serde
 
 from lineage.formats import Detail
 from lineage.formats.openlineage import FORMAT, reports
@@ -25,6 +14,7 @@ from lineage.formats.openlineage.write import events
 from lineage.graph import build
 from lineage.merge import ActionState, ArtifactState, join_actions, join_artifacts, report
 from lineage.model import Action
+from tests.openlineage_classes import Invalid, validate
 from tests.strategies import actions
 
 UID = "8416892d-4ef2-4c0c-9c0c-aafe2aa6f34d"
@@ -44,17 +34,6 @@ TRAIN = {
 }  # fmt: skip
 PARENT = {"key": "dag/1", "type": "dag", "controller": {"name": "scheduler"}}
 
-_FACETS: dict[str, Any] = {
-    "parent": parent_run.ParentRunFacet,
-    "errorMessage": error_message_run.ErrorMessageRunFacet,
-    "jobType": job_type_job.JobTypeJobFacet,
-    "sourceCodeLocation": source_code_location_job.SourceCodeLocationJobFacet,
-    "datasetType": dataset_type_dataset.DatasetTypeDatasetFacet,
-    "version": dataset_version_dataset.DatasetVersionDatasetFacet,
-    "symlinks": symlinks_dataset.SymlinksDatasetFacet,
-}
-_PARTS: dict[str, Any] = {"run": parent_run.Run, "identifiers": symlinks_dataset.Identifier}
-
 
 def states(*records: dict[str, Any]) -> tuple[dict[str, ActionState], dict[str, ArtifactState]]:
     actions: dict[str, ActionState] = {}
@@ -67,53 +46,6 @@ def states(*records: dict[str, Any]) -> tuple[dict[str, ActionState], dict[str, 
                 join_artifacts(artifacts[one.id], one) if one.id in artifacts else one
             )
     return actions, artifacts
-
-
-def valid(event: dict[str, Any]) -> None:
-    """The event is what OpenLineage's classes make of its parts: every field has its place."""
-    made = RunEvent(
-        eventTime=event["eventTime"],
-        eventType=RunState[event["eventType"]],
-        producer=event["producer"],
-        run=Run(event["run"]["runId"], _facets(event["run"])),
-        job=Job(event["job"]["namespace"], event["job"]["name"], _facets(event["job"])),
-        inputs=[
-            InputDataset(d["namespace"], d["name"], facets=_facets(d))
-            for d in event.get("inputs", ())
-        ],
-        outputs=[
-            OutputDataset(d["namespace"], d["name"], facets=_facets(d))
-            for d in event.get("outputs", ())
-        ],
-    )
-    assert _filled(Serde.to_dict(made)) == _filled(event)
-
-
-def _facets(part: dict[str, Any]) -> dict[str, Any]:
-    out = {}
-    for name, facet in part["facets"].items():
-        assert facet["_producer"]
-        assert facet["_schemaURL"].startswith("https://openlineage.io/spec/")
-        if name.startswith("lineage_"):
-            continue
-        said = {n: v for n, v in facet.items() if n[:1] != "_"}
-        made = _FACETS[name](**said, producer=facet["_producer"])
-        where = made._schemaURL.rpartition("/")[2]
-        assert facet["_schemaURL"].endswith(f"/{where}.json#/$defs/{where}")
-        assert {a.name.lstrip("_") for a in attr.fields(type(made))} >= said.keys()
-        out[name] = made
-    return out
-
-
-def _filled(value: Any) -> Any:
-    """Without what is empty, what only says which schema, and the facets of our own."""
-    if isinstance(value, dict):
-        return {
-            n: _filled(v) for n, v in value.items()
-            if v not in ({}, []) and n != "_schemaURL" and not n.startswith("lineage_")
-            and not (n == "facets" and all(f.startswith("lineage_") for f in v))
-        }  # fmt: skip
-    return [_filled(one) for one in value] if isinstance(value, list) else value
 
 
 def written(*records: dict[str, Any]) -> list[dict[str, Any]]:
@@ -146,9 +78,54 @@ def test_an_action_is_a_start_and_an_end() -> None:
 
 
 def test_events_are_valid_by_openlineages_own_classes() -> None:
-    """Every standard facet has the fields its class knows, and no others."""
+    """Every standard facet has the fields its class knows, of their types, and no others."""
     for event in written(TRAIN, PARENT):
-        valid(event)
+        validate(event)
+
+
+def _broken(path: str, value: Any) -> dict[str, Any]:
+    """The last event of a training with one thing changed; None = it is left out."""
+    event = written(TRAIN, PARENT)[-1]
+    *way, last = path.split(".")
+    part: Any = event
+    for name in way:
+        part = part[int(name) if name.isdigit() else name]
+    if value is None:
+        del part[last]
+    else:
+        part[last] = value
+    return event
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("eventTime", None), ("eventTime", "yesterday"), ("eventTime", "2020-07-23T17:45:27"),
+        ("eventType", "DONE"), ("producer", None), ("producer", "me"), ("more", 1),
+        ("schemaURL", "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/Event"),
+        ("run", None), ("run.runId", "42"), ("job.name", None), ("job.namespace", 3),
+        ("inputs", {}), ("inputs.0.name", None), ("outputs.0.inputFacets", {}),
+        ("run.facets.errorMessage._producer", None), ("run.facets.errorMessage.message", None),
+        ("run.facets.lineage_action._schemaURL", None), ("run.facets.parent.run.runId", "x"),
+        ("job.facets.sourceCodeLocation.url", "git@github.com:o/r"),
+        ("outputs.0.facets.datasetType.kind", "MODEL"),
+        ("outputs.0.facets.datasetType.datasetType", 3),
+        ("run.facets.datasetType", {"_producer": "a:b", "datasetType": "MODEL",
+         "_schemaURL": "https://openlineage.io/spec/facets/1-0-0/DatasetTypeDatasetFacet.json"
+                       "#/$defs/DatasetTypeDatasetFacet"}),
+    ],
+)  # fmt: skip
+def test_the_validator_refuses_a_wrong_event(path: str, value: Any) -> None:
+    """Each of these breaks the schema in one place, so the test above means something."""
+    with pytest.raises(Invalid):
+        validate(_broken(path, value))
+
+
+def test_a_repository_over_ssh_is_told_as_a_uri() -> None:
+    """`git@host:o/r` is none, and the schema asks for one."""
+    code = {"repo": "git@github.com:o/r", "commit": "faeb6575"}
+    for event in written({**TRAIN, "code": code}):
+        validate(event)
 
 
 def test_what_goes_out_comes_back_the_same() -> None:
@@ -176,7 +153,7 @@ def test_any_action_is_written_and_read_with_its_identities(action: Action) -> N
     artifacts = {one.id: one for one in found}
     told = list(events(state, artifacts))
     for event in told:
-        valid(event)
+        validate(event)
     after, things = again(json.loads(json.dumps(told)))
     assert [one.key for one in after.values()] == [action.key]
     assert after[state.id].edges == state.edges

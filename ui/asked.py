@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
+from lineage.api.requests import get_reader
 from lineage.queries.asof import AsOf
 from lineage.store.ports import Reader
 from ui import params
@@ -39,7 +40,7 @@ class Asked:
 
 def asked(request: Request, as_of: str) -> Asked:
     """The reader of now, or of the moment that the address names."""
-    reader: Reader = request.app.state.reader
+    reader = get_reader(request)
     moment = params.moment(as_of)
     if moment is None:
         return Asked(request, reader, time.time_ns() // 1000, None, "")

@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from lineage.api.formats import GRAPHS
 from lineage.api.now import live_at
+from lineage.api.requests import get_reader
 from lineage.errors import BadRequest, NotFound, RenderError
 from lineage.graph import ActionNode, ArtifactNode, Direction, Graph, Node, artifact_node
 from lineage.queries.asof import AsOf
@@ -112,7 +113,7 @@ def lineage_page(
         _listed(open), _listed(fold), _listed(hide), params.moment(as_of),
     )  # fmt: skip
     now = _now()
-    reader: Reader = request.app.state.reader
+    reader = get_reader(request)
     if not shows.of and not shows.select:
         return _start(request, reader, now)
     past = reader if shows.as_of is None else AsOf(reader, shows.as_of)
@@ -237,7 +238,7 @@ def action_panel(request: Request, id: str, as_of: str = "") -> Response:
 
 
 def _at(request: Request, as_of: str) -> tuple[Reader, int | None]:
-    reader: Reader = request.app.state.reader
+    reader = get_reader(request)
     moment = params.moment(as_of)
     return (reader if moment is None else AsOf(reader, moment)), moment
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
 from lineage.api.now import live_at
+from lineage.api.requests import get_reader
 from lineage.queries.asof import AsOf
-from lineage.store.ports import Reader
 from ui import action, activity, artifact, diff, flow, graphs, impact, links, params, search
 from ui.board import SORTS, board
 from ui.templating import render
@@ -37,7 +37,7 @@ def live_page(
     page: str = "",
 ) -> Response:
     """What is live, now or at a moment of the past."""
-    reader, now = _reader(request), _now()
+    reader, now = get_reader(request), _now()
     moment = params.moment(as_of)
     past = reader if moment is None else AsOf(reader, moment)
     slots = live_at(request, moment, namespace or None).items
@@ -69,11 +69,6 @@ def error_page(request: Request, status: int, title: str, detail: str) -> Respon
     return render(
         "error.html", request, _now(), section="", status=status, title=title, detail=detail
     )
-
-
-def _reader(request: Request) -> Reader:
-    reader: Reader = request.app.state.reader
-    return reader
 
 
 def _now() -> int:

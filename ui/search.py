@@ -9,12 +9,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
+from lineage.api.requests import get_searcher
 from lineage.errors import BadRequest
 from lineage.graph import ActionNode, ArtifactNode, action_node, artifact_node
 from lineage.merge import ActionState
 from lineage.queries.matching import Match
 from lineage.queries.search import Hit, search
-from lineage.store.ports import Kind, Searcher
+from lineage.store.ports import Kind
 from ui import links, params, words
 from ui.asked import asked
 
@@ -45,7 +46,7 @@ def search_page(
     if text:
         if len(text) > LONGEST:
             raise BadRequest(f"q: at most {LONGEST:,} characters; this has {len(text):,}")
-        searcher: Searcher = request.app.state.searcher
+        searcher = get_searcher(request)
         try:
             found = search(
                 at.reader, searcher, text, of or None, type or None, most, at.as_of  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from lineage.api import answers
 from lineage.api.examples import problems
+from lineage.api.requests import get_access
 from lineage.errors import StoreUnavailable
 from lineage.graph import action_node
 from lineage.merge import ActionState
@@ -36,6 +37,7 @@ PING = 15
 _log = logging.getLogger("lineage.events")
 
 Queue = asyncio.Queue["ServerSentEvent | None"]
+Namespaces = frozenset[str] | None
 
 
 class Events:
@@ -43,7 +45,7 @@ class Events:
 
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
-        self._listeners: set[Queue] = set()
+        self._listeners: dict[Queue, Namespaces] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -59,23 +61,26 @@ class Events:
         if len(self._listeners) >= LISTENERS:
             raise StoreUnavailable(f"{LISTENERS} listen already; try again later")
 
-    async def listen(self, last: str | None) -> AsyncIterator[ServerSentEvent]:
-        """Events from now on; `last` = the id of the last one heard, to go on after it."""
+    async def listen(
+        self, last: str | None, of: Namespaces = None
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Events from now on; `last` = the id of the last one heard, to go on after it; `of` =
+        only of these namespaces."""
         queue: Queue = asyncio.Queue(AT_ONCE)
-        self._listeners.add(queue)
+        self._listeners[queue] = of
         try:
             if self._idle:
                 begun = await run_in_threadpool(self._begin)
                 if self._idle:  # nobody else was faster
                     self._task = asyncio.create_task(self._watch(*begun))
             # Only now: what is recorded from here on is heard, so nothing falls between.
-            for event in await run_in_threadpool(self._since, _position(last)) if last else ():
+            for event in await run_in_threadpool(self._since, _position(last), of) if last else ():
                 yield event
             while (heard := await queue.get()) is not None:
                 yield heard
             yield ServerSentEvent("too much happened at once; load again", event="lost")
         finally:
-            self._listeners.discard(queue)
+            self._listeners.pop(queue, None)
 
     @property
     def _idle(self) -> bool:
@@ -98,22 +103,28 @@ class Events:
             for position, state in fresh:
                 seen[position.number] = position.stamp
                 at = max(at, position)
-                self._tell(_event(position, state))
+                self._tell(position, state)
             if len(seen) > 20 * AT_ONCE:
                 seen = {n: s for n, s in seen.items() if s > at.stamp - OVERLAP}
 
     def _look(self, at: Position) -> list[tuple[Position, ActionState]]:
         return self._changes.changed(Position(at.stamp - OVERLAP, 0), 2 * AT_ONCE)
 
-    def _since(self, last: Position) -> list[ServerSentEvent]:
-        return [_event(p, s) for p, s in self._changes.changed(last, AT_ONCE)]
+    def _since(self, last: Position, of: Namespaces) -> list[ServerSentEvent]:
+        found = self._changes.changed(last, AT_ONCE)
+        return [event for p, s in found if (event := _event(p, s, of)) is not None]
 
-    def _tell(self, event: ServerSentEvent) -> None:
-        for queue in list(self._listeners):
+    def _tell(self, position: Position, state: ActionState) -> None:
+        events: dict[Namespaces, ServerSentEvent | None] = {}
+        for queue, of in list(self._listeners.items()):
+            if of not in events:
+                events[of] = _event(position, state, of)
+            if (event := events[of]) is None:
+                continue
             try:
                 queue.put_nowait(event)
             except asyncio.QueueFull:
-                self._listeners.discard(queue)
+                self._listeners.pop(queue, None)
                 with suppress(asyncio.QueueEmpty):
                     queue.get_nowait()
                 queue.put_nowait(None)
@@ -140,12 +151,17 @@ async def get_events(
     """What is recorded from now on, as server-sent events: `recorded`, an action as in lists."""
     events: Events = request.app.state.events
     events.check()
-    return EventSourceResponse(events.listen(last_event_id or after), ping=PING)
+    of = get_access(request).namespaces
+    return EventSourceResponse(events.listen(last_event_id or after, of), ping=PING)
 
 
-def _event(position: Position, state: ActionState) -> ServerSentEvent:
+def _event(position: Position, state: ActionState, of: Namespaces) -> ServerSentEvent | None:
+    """None = it is of another namespace. Where that can be, the id holds no running number: how
+    many others recorded could be counted. Who goes on after it hears its last moment again."""
+    if of is not None and state.get("controller")[1] not in of:
+        return None
     said: dict[str, Any] = action_node(state).json()
-    id_ = f"{position.stamp}-{position.number}"
+    id_ = f"{position.stamp}-{0 if of is not None else position.number}"
     return ServerSentEvent(orjson.dumps(said).decode(), event="recorded", id=id_)
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple, cast
 
 from fastapi import Request
 
-from lineage.api.requests import written
+from lineage.api.requests import get_reader, written
 from lineage.queries.asof import AsOf
 from lineage.queries.serving.live import LIMIT, Order, Slot, chosen, held, order, page
 from lineage.queries.serving.noting import Basis, Noting, news
+from lineage.queries.within import Within
 from lineage.store.ports import Page, Reader, Watch
 
 MOST_SLOTS = 5000
@@ -94,6 +95,11 @@ class Now:
         self._known |= {uri: Known(noting.of(uri), some) for uri, some in rows.items()}
 
 
+def keeps(reader: Reader) -> bool:
+    """Whether what is kept is the answer: it is made for all to see."""
+    return not isinstance(reader, Within)
+
+
 def live_at(
     request: Request,
     at: int | None,
@@ -102,8 +108,9 @@ def live_at(
     limit: int = LIMIT,
 ) -> Page[Slot]:
     """What is live: at a moment (µs) as it is read, now (None) from what is kept."""
-    if at is not None:
-        return page(AsOf(request.app.state.reader, at), namespace, cursor, limit)
+    reader = get_reader(request)
+    if at is not None or not keeps(reader):
+        return page(reader if at is None else AsOf(reader, at), namespace, cursor, limit)
     now: Now = request.app.state.now
     rows = now.page(namespace, cursor, limit)
     return Page([row.slot for row in rows.items], rows.cursor)

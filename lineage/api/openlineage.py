@@ -6,6 +6,7 @@ be repeated, so a client that heard nothing sends again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import orjson
@@ -14,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 
 from lineage.api import examples
 from lineage.api.encoded import decoded_body
-from lineage.api.requests import answer
+from lineage.api.recording import recorded, refusals
+from lineage.api.requests import answer, get_access
 from lineage.errors import BadRequest, Forbidden, InvalidRecord, LineageError, TooLarge
 from lineage.formats.openlineage import reports
 from lineage.model import Action
@@ -115,17 +117,18 @@ def get_events(
 
 
 async def _record(
-    request: Request, items: list[_Kept | InvalidRecord]
+    request: Request, items: Sequence[_Kept | LineageError]
 ) -> list[LineageError | None]:
     """Keep and record those that can be; for each the error that kept it out, or None."""
     state = request.app.state
+    items = await run_in_threadpool(_allowed, request, items)
     good = [item for item in items if isinstance(item, _Kept)]
     if not good:
-        return [item if isinstance(item, InvalidRecord) else None for item in items]
+        return [item if isinstance(item, LineageError) else None for item in items]
     if state.settings.read_only:
         raise Forbidden("this server is read-only; send to the server that owns the store")
     await run_in_threadpool(state.raw.keep, [item.body for item in good])
-    found = iter(await state.recorder.record([a for item in good for a in item.actions]))
+    found = iter(await recorded(request, [a for item in good for a in item.actions]))
     out: list[LineageError | None] = []
     for item in items:
         if isinstance(item, _Kept):
@@ -134,6 +137,22 @@ async def _record(
         else:
             out.append(item)
     return out
+
+
+def _allowed(
+    request: Request, items: Sequence[_Kept | LineageError]
+) -> Sequence[_Kept | LineageError]:
+    """An event that may not be recorded is not kept either: a replay would record it."""
+    if get_access(request).namespaces is None:
+        return items
+    actions = [a for item in items if isinstance(item, _Kept) for a in item.actions]
+    known = refusals(request, actions)
+    return [
+        next((no for a in item.actions if (no := known.get(a.key))), item)
+        if isinstance(item, _Kept)
+        else item
+        for item in items
+    ]
 
 
 def _parse(body: bytes) -> list[_Kept | InvalidRecord]:

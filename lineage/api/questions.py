@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from lineage.api.examples import answered
 from lineage.api.formats import GRAPHS, GraphFormat, graph_format
 from lineage.api.kept import Kept
-from lineage.api.now import Now
+from lineage.api.now import Now, keeps
 from lineage.api.requests import (
     Cursor,
     Limit,
@@ -86,7 +86,7 @@ def get_live(
 ) -> Response:
     """What is in production, now or at a past moment: since when, and by which action."""
 
-    if moment("as_of", as_of) is None:
+    if moment("as_of", as_of) is None and keeps(reader):
         now: Now = request.app.state.now
         rows = now.page(namespace, cursor, limit)
         return _slots(None, [orjson.Fragment(row.json) for row in rows.items], rows.cursor)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from lineage.api import examples
+from lineage.api.recording import recorded
 from lineage.api.requests import answer, bounded_body
 from lineage.errors import BadRequest, InvalidRecord, LineageError, TooLarge
 from lineage.identity import action_id
@@ -44,9 +45,10 @@ async def put_action(request: Request, key: str) -> Response:
     """
     state = request.app.state
     action = parse_action(await bounded_body(request, state.settings.max_body), key)
-    (verdict,) = await state.recorder.record([action])
+    (verdict,) = await recorded(request, [action])
     if verdict.error is not None:
         raise verdict.error
+    assert verdict.outcome is not None
     return answer(
         {"id": verdict.id, "key": key, "outcome": verdict.outcome}, _STATUS[verdict.outcome]
     )
@@ -75,7 +77,7 @@ async def post_batch(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     items = await run_in_threadpool(_parse, body, "json" not in kind or "ndjson" in kind)
     good = [item for item in items if isinstance(item, Action)]
-    found = iter(await state.recorder.record(good) if good else [])
+    found = iter(await recorded(request, good) if good else [])
     pairs = [(item, next(found) if isinstance(item, Action) else None) for item in items]
     counts = Counter(verdict.outcome for _, verdict in pairs if verdict is not None)
     done = {outcome: counts[outcome] for outcome in _STATUS}

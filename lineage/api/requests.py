@@ -1,4 +1,7 @@
-"""What routes share: bounded bodies, times, JSON answers, the ports of the running server."""
+"""What routes share: bounded bodies, times, JSON answers, the ports of the running server.
+
+Who asks gets the ports from here, and from nowhere else: they show what that one may see.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,37 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Query, Request, Response
 
+from lineage.access.scopes import EVERYONE, Access
 from lineage.config import Settings
 from lineage.errors import TooLarge
 from lineage.queries.asof import AsOf
-from lineage.store.ports import Reader
+from lineage.queries.within import Findable, Within
+from lineage.store.ports import Reader, Searcher
 from lineage.times import asked, microseconds
 
 MAX_LIMIT = 500
 
 
+ACCESS = "lineage.access"
+"""Where `lineage.api.guard` leaves in a request's scope who asks; without a guard it is anyone."""
+
+
+def get_access(request: Request) -> Access:
+    access: Access = request.scope.get(ACCESS, EVERYONE)
+    return access
+
+
 def get_reader(request: Request) -> Reader:
+    """Of everything, or of what the namespaces of a token did."""
     reader: Reader = request.app.state.reader
-    return reader
+    namespaces = get_access(request).namespaces
+    return reader if namespaces is None else Within(reader, namespaces)
+
+
+def get_searcher(request: Request) -> Searcher:
+    searcher: Searcher = request.app.state.searcher
+    reader = get_reader(request)
+    return Findable(searcher, reader) if isinstance(reader, Within) else searcher
 
 
 def get_settings(request: Request) -> Settings:

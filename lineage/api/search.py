@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from lineage.api.examples import answered
-from lineage.api.requests import MAX_LIMIT, Moment, ReaderAt, ReaderOf, Text, answer, moment
+from lineage.api.requests import (
+    MAX_LIMIT,
+    Moment,
+    ReaderAt,
+    ReaderOf,
+    Text,
+    answer,
+    get_searcher,
+    moment,
+)
 from lineage.queries import search as queries
 from lineage.queries.stats import stats
 from lineage.store.ports import Kind, Searcher
@@ -15,11 +24,6 @@ from lineage.store.ports import Kind, Searcher
 router = APIRouter(tags=["ask"])
 
 MAX_QUERY = 5000
-
-
-def get_searcher(request: Request) -> Searcher:
-    searcher: Searcher = request.app.state.searcher
-    return searcher
 
 
 SearcherOf = Annotated[Searcher, Depends(get_searcher)]

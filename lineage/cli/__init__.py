@@ -26,6 +26,7 @@ from lineage.cli.imports import import_
 from lineage.cli.lambda_check import lambda_check
 from lineage.cli.observe import observe
 from lineage.cli.outbox import outbox
+from lineage.cli.prune import prune
 from lineage.cli.read import graph, live, show
 from lineage.cli.record import record
 from lineage.cli.replay import replay
@@ -62,6 +63,7 @@ for name, command in (
     ("export", export),
     ("formats", formats),
     ("replay", replay),
+    ("prune", prune),
     ("forward", forward),
     ("controller", controller),
 ):

@@ -36,6 +36,12 @@ class Target:
     def settings(self, **overrides: Any) -> Settings:
         return Settings.from_env(os.environ, **overrides)
 
+    def database(self) -> str:
+        """The store itself, for those who keep it: `--store`, else LINEAGE_STORE."""
+        if self.url:
+            raise typer.BadParameter("this works on the database, not on a server: give --store.")
+        return self.settings(store=self.store).store
+
     @contextmanager
     def client(self, read_only: bool = True) -> Iterator[Client]:
         """A client of the server, or of a server of our own over the store file."""

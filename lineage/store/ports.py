@@ -267,10 +267,16 @@ class Changes(Protocol):
         ...
 
 
+class Gone(NamedTuple):
+    """An action or artifact (id) that was removed."""
+
+    id: str
+
+
 class Watch(Protocol):
     """Tells one asker, who asks again and again, what became other in between."""
 
-    def news(self) -> Sequence[ActionState | ArtifactState] | None:
-        """Every action and artifact written since the last call, or more than these, as they
-        are now; None = too many, or it cannot be told: everything may be other."""
+    def news(self) -> Sequence[ActionState | ArtifactState | Gone] | None:
+        """Every action and artifact written or removed since the last call, or more than these,
+        as they are now; None = too many, or it cannot be told: everything may be other."""
         ...

@@ -1,4 +1,4 @@
-"""Implements `lineage.store.ports.Watch`: what was written since it was last asked.
+"""Implements `lineage.store.ports.Watch`: what was written or removed since it was last asked.
 
 MLMD gives a node the time (ms) of each write, and one process writes, one transaction after
 the other, so later commits carry later times, unless the clock is set back: then, and when
@@ -16,7 +16,8 @@ from sqlalchemy import Engine, text
 from lineage.merge import ActionState, ArtifactState
 from lineage.store import codec
 from lineage.store.foreign.rows import types
-from lineage.store.ports import Kind, Position
+from lineage.store.keeping import gone
+from lineage.store.ports import Gone, Kind, Position
 from lineage.store.search.feed import TABLES, Feed
 
 State = ActionState | ArtifactState
@@ -55,15 +56,18 @@ class FeedWatch:
     ) -> None:
         self._engine = engine
         self._feed = Feed(engine)
+        self._gone = gone.Gone(engine)
+        self._removed: int | None = None
         self._wall, self._steady = wall, steady
         self._read: dict[Kind, _Read] = {}
         self._links: _Links | None = None
         self._ahead, self._doubt_until, self._doubted = 0, 0, False
 
-    def news(self) -> Sequence[State] | None:
+    def news(self) -> Sequence[State | Gone] | None:
         # If anything is raised in between, nothing is known to have been read.
         before, self._read = self._read, {}
-        lost = self._others_linked()
+        removed = self._removals()
+        lost = self._others_linked() | (removed is None)
         read: dict[Kind, _Read] = {}
         news: list[State | None] = []
         for kind in TABLES:
@@ -75,7 +79,7 @@ class FeedWatch:
         self._read = read
         lost |= self._doubtful(max(found.at.stamp for found in read.values()))
         known = [state for state in news if state is not None]
-        return None if lost or len(known) < len(news) else known
+        return None if lost or len(known) < len(news) else [*known, *(removed or ())]
 
     def _look(self, kind: Kind, before: _Read, news: list[State | None]) -> _Read | None:
         since = Position(before.at.stamp - OVERLAP)
@@ -87,6 +91,15 @@ class FeedWatch:
                 news.append(item.state)
         at = max((item.position for item in items), default=before.at)
         return _Read(max(at, before.at), {item.number: item.state for item in items})
+
+    def _removals(self) -> list[Gone] | None:
+        before, self._removed = self._removed, None
+        found = None if before is None else self._gone.since(before, MOST + 1)
+        if before is None or found is None or len(found) > MOST:
+            self._removed = self._gone.newest()
+            return None
+        self._removed = found[-1].number if found else before
+        return [Gone(one.id) for one in found]
 
     def _doubtful(self, newest: int) -> bool:
         """Whether something may have been written at an earlier time than was read before."""

@@ -203,8 +203,3 @@ def _outcomes(client: Client, reports: list[dict[str, Any]]) -> list[str | None]
         lines = [json.dumps(one).encode() + b"\n" for one in reports[start : start + REPLAY]]
         out += [result.get("outcome") for result in client.batch(lines)["results"]]
     return out
-
-
-def series(folder: Path, engine: str, system: System, seeds: Sequence[int]) -> Any:
-    """Rounds one after the other on one store, each a `Summary`."""
-    raise NotImplementedError

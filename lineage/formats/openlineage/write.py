@@ -7,11 +7,13 @@ comes back under the same keys and URIs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lineage.formats.openlineage.names import INTEGRATION, NOWHERE, dataset_of, run_id_of
 from lineage.formats.openlineage.read import UNTYPED
+from lineage.identity import canonical_uri
 from lineage.merge import ActionState, ArtifactState
 from lineage.model import GENERIC, TERMINAL
 from lineage.records import view
@@ -20,6 +22,7 @@ from lineage.times import iso
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json"
 FACETS = "https://openlineage.io/spec/facets/"
 PRODUCER = "https://pypi.org/project/lineage-without-dag/"
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+\Z")
 _ENDS = {"complete": "COMPLETE", "failed": "FAIL", "canceled": "ABORT"}
 _ELSEWHERE = ("state", "started_at", "ended_at", "reported_at", "error", "inputs", "outputs")
 """Fields of a record that events have places of their own for."""
@@ -75,12 +78,18 @@ def _job(seen: Mapping[str, Any]) -> dict[str, Any]:
     who, code = seen["controller"], seen.get("code", {})
     kind = {"processingType": "BATCH", "integration": INTEGRATION, "jobType": seen["type"].upper()}
     facets = {"jobType": _facet("2-0-3/JobTypeJobFacet", kind)}
-    if repo := code.get("repo"):
-        said = {"type": "git", "url": seen.get("links", {}).get("code", repo), "repoUrl": repo}
+    if url := _address(seen.get("links", {}).get("code"), code.get("repo")):
+        said = {"type": "git", "url": url, "repoUrl": code["repo"]}
         said |= {"path": code["path"]} if "path" in code else {}
         said |= {"version": code["commit"]} if "commit" in code else {}
         facets["sourceCodeLocation"] = _facet("1-0-1/SourceCodeLocationJobFacet", said)
     return {**_named(who["cluster"], who["namespace"], who["name"]), "facets": facets}
+
+
+def _address(link: str | None, repo: str | None) -> str | None:
+    """Where code is: the facet wants a URI, which `git@host:o/r` is not. None = it has none."""
+    where = repo and canonical_uri(repo, "Code").removeprefix("git+")
+    return next((one for one in (link, where) if repo and one and _URI.match(one)), None)
 
 
 def _named(cluster: str, namespace: str, name: str) -> dict[str, Any]:

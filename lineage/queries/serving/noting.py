@@ -14,19 +14,19 @@ from typing import Literal
 
 from lineage.identity import artifact_id
 from lineage.merge import ActionState, ArtifactState
-from lineage.store.ports import Reader
+from lineage.store.ports import Gone, Reader
 
 State = ActionState | ArtifactState
 Mark = tuple[str, str]
 """What was asked (id | uri | in | out | slot), of which name."""
 
 
-News = Mapping[Mark, Sequence[State]]
+News = Mapping[Mark, Sequence[State | Gone]]
 """What changed, by the questions whose answers may be others since."""
 
 
-def news(changed: Iterable[State]) -> News:
-    out: dict[Mark, list[State]] = defaultdict(list)
+def news(changed: Iterable[State | Gone]) -> News:
+    out: dict[Mark, list[State | Gone]] = defaultdict(list)
     for state in changed:
         for mark in _marks(state):
             out[mark].append(state)
@@ -121,7 +121,9 @@ class Noting:
                 leads.update(edge.artifact for edge in state.edges)
 
 
-def _marks(changed: State) -> set[Mark]:
+def _marks(changed: State | Gone) -> set[Mark]:
+    if isinstance(changed, Gone):
+        return {("id", changed.id)}
     if isinstance(changed, ArtifactState):
         return {("id", changed.id), ("uri", changed.uri)}
     found = {(edge.side, edge.artifact) for edge in changed.edges}

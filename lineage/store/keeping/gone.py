@@ -78,6 +78,14 @@ class Gone:
             return None
         return [Removed(*row) for row in rows]
 
+    def holds(self, kind: Kind, node: int) -> bool:
+        """Whether this node (MLMD's number) is known to have been removed."""
+        if not self._exists():
+            return False
+        sql = select(_TABLE.c.number).where(_TABLE.c.node == node, _TABLE.c.kind == kind).limit(1)
+        with self._engine.connect() as db:
+            return db.execute(sql).first() is not None
+
     def _exists(self) -> bool:
         self._there = self._there or inspect(self._engine).has_table(NAME)
         return self._there

@@ -17,6 +17,7 @@ from lineage.findable import State
 from lineage.identity import action_id, identify, is_digest, node_named
 from lineage.store import codec
 from lineage.store.foreign.rows import actions_numbered, artifacts_numbered
+from lineage.store.keeping.gone import Gone, Removed
 from lineage.store.ports import Kind, Position
 
 TABLES: dict[Kind, str] = {"action": "Execution", "artifact": "Artifact"}
@@ -42,6 +43,7 @@ class Feed:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._gone = Gone(engine)
 
     def news(self, kind: Kind, after: Position, limit: int) -> list[Item]:
         """What was written after a position, the earliest first."""
@@ -121,9 +123,10 @@ class Feed:
         return None if action is None else int(action) + 1
 
     def origin(self) -> str:
-        """What tells this store from another under the same name; empty while it is empty."""
-        sql = """SELECT external_id, create_time_since_epoch FROM Execution
-        WHERE id = (SELECT MIN(id) FROM Execution)"""
+        """What tells this store from another under the same name; empty while it is empty. Its
+        first context is never removed."""
+        sql = """SELECT name, create_time_since_epoch FROM Context
+        WHERE id = (SELECT MIN(id) FROM Context)"""
         with self._engine.connect() as db:
             row = db.execute(text(sql)).first()
         return f"{row[0]}@{row[1]}" if row else ""
@@ -134,7 +137,17 @@ class Feed:
         sql = f"SELECT last_update_time_since_epoch FROM {TABLES[kind]} WHERE id = :number"
         with self._engine.connect() as db:
             stamp = db.execute(text(sql), {"number": position.number}).scalar()
-        return position.number == 0 or (stamp is not None and stamp >= position.stamp)
+        if stamp is None:
+            return position.number == 0 or self._gone.holds(kind, position.number)
+        return bool(stamp >= position.stamp)
+
+    def newest_removal(self) -> int:
+        """The place of the last removal in their order; 0 = there was none."""
+        return self._gone.newest()
+
+    def removed(self, after: int, limit: int) -> Sequence[Removed] | None:
+        """What was removed after that, in order; None = some of it is forgotten."""
+        return self._gone.since(after, limit)
 
     def busy(self) -> bool:
         """Whether much is being recorded right now."""

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from lineage import findable
@@ -119,6 +119,24 @@ class IndexWriter:
             self._count(kind, new.values(), [old[number] for number, _ in gone])
             db.execute("INSERT OR REPLACE INTO position VALUES (?, ?, ?)", (kind, *position))
         return len(new)
+
+    def removed(self) -> int:
+        """Up to where removals from the store are known here."""
+        return int(self._meta("removed") or 0)
+
+    def remove(self, gone: Mapping[Kind, Sequence[int]], removed: int) -> None:
+        """Take these nodes out; all removals up to `removed` are known then."""
+        with _transaction(self._db) as db:
+            for kind, numbers in gone.items():
+                known = f"SELECT number, body FROM {kind}_body WHERE number = ?"
+                old = [row for n in numbers if (row := db.execute(known, (n,)).fetchone())]
+                db.executemany(
+                    f"INSERT INTO {kind}_terms({kind}_terms, rowid, terms) VALUES ('delete', ?, ?)",
+                    [(number, _terms(body)) for number, body in old],
+                )
+                db.executemany(f"DELETE FROM {kind}_body WHERE number = ?", [row[:1] for row in old])
+                self._count(kind, (), [body for _, body in old])
+            self._set("removed", str(removed))
 
     def close(self) -> None:
         self._db.close()

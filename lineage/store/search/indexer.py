@@ -89,6 +89,7 @@ class Indexer:
     def _look(self) -> None:
         """Bring the index up to date with the feed, the kinds by turns."""
         index = self._opened()
+        self._remove(index)
         behind = list(KINDS)
         while behind and not (self._closing.is_set() or self._rebuild):
             begun = time.monotonic()
@@ -107,6 +108,16 @@ class Indexer:
             index.put(kind, _bodies(items), max(position, items[-1].position))
         return len(news) == BATCH
 
+    def _remove(self, index: IndexWriter) -> None:
+        """Before what is new is read: of that nothing is among these."""
+        while news := self._feed.removed(index.removed(), BATCH):
+            gone = {kind: [one.node for one in news if one.kind == kind] for kind in KINDS}
+            index.remove(gone, news[-1].number)
+            if self._closing.is_set():
+                return
+        if news is None:
+            self._rebuild = True
+
     def _opened(self) -> IndexWriter:
         """The index of this very store, empty if it was another's."""
         if self._index is None:
@@ -116,6 +127,7 @@ class Indexer:
             log.info("building the search index %s anew", self._path)
             self._rebuild = False
             index.clear()
+            index.remove({}, self._feed.newest_removal())
         if not index.origin() and (origin := self._feed.origin()):
             index.set_origin(origin)
         return index

@@ -75,10 +75,15 @@ export function lastWord(text: string): { before: string; begun: string } {
   return { before, begun };
 }
 
-/** First what begins like this, then what holds it anywhere; nothing that is written already. */
+/** First what begins like this, or whose value does, then what holds it anywhere; nothing that
+ * is written already. */
 function fitting(words: Word[], begun: string): Word[] {
-  const sought = begun.toLowerCase().replaceAll('"', "");
-  const at = (word: Word): number => word.text.toLowerCase().replaceAll('"', "").indexOf(sought);
-  const fit = words.filter((word) => at(word) >= 0 && word.text !== begun);
-  return [...fit.filter((word) => at(word) === 0), ...fit.filter((word) => at(word) > 0)].slice(0, MOST);
+  const sought = plain(begun);
+  const fit = words.filter((word) => word.text !== begun && plain(word.text).includes(sought));
+  const begins = (word: Word): boolean => plain(word.text).startsWith(sought) || plain(word.text).includes(`:${sought}`);
+  return [...fit.filter(begins), ...fit.filter((word) => !begins(word))].slice(0, MOST);
+}
+
+function plain(text: string): string {
+  return text.toLowerCase().replaceAll('"', "");
 }

@@ -5,6 +5,7 @@ import { complete } from "./complete";
 import { type Undo } from "./dom";
 import { copyLink, graph } from "./graph";
 import { keep } from "./keep";
+import { menus } from "./menus";
 import { pages } from "./page";
 import { palette } from "./palette";
 import { closePanel } from "./panel";
@@ -28,6 +29,7 @@ document.documentElement.classList.add("js");
 theme();
 palette();
 rows();
+menus();
 pages(
   (quiet) => {
     if (quiet) again = keep();

@@ -112,7 +112,7 @@ function things(hits: Hit[]): Hit[][] {
 function entry([hit, ...others]: Hit[]): Entry {
   const { id, kind, type, name, key = id, uri = "", version } = hit!;
   if (kind === "action") return { href: `/actions/${encodeURIComponent(id)}`, title: name, word: type, note: key };
-  if (others.length) return { href: `/lineage?of=${encodeURIComponent(uri)}`, title: name, word: type, note: `${uri} · ${others.length + 1} versions` };
+  if (others.length) return { href: `/lineage?of=${encodeURIComponent(uri)}`, title: name, word: type, note: `${uri} · every version` };
   return { href: `/lineage?of=${id}`, title: name, word: type, note: uri + (version ? `@${version}` : "") };
 }
 

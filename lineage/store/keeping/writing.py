@@ -1,0 +1,36 @@
+"""A connection that may write to a store, in a process that holds no MetadataStore (docs/mlmd.md,
+trap 1)."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from lineage.errors import StoreUnavailable
+
+WAIT = 60
+"""Seconds to wait for whoever writes."""
+
+
+def write_engine(store: str) -> Engine:
+    """Transactions that hold the write lock from their beginning.
+
+    Raises:
+        StoreUnavailable: there is no such file.
+    """
+    if not os.path.exists(store):
+        raise StoreUnavailable(f"{store} does not exist; check the path")
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(store, timeout=WAIT, isolation_level=None, check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def _lock(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

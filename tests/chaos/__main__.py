@@ -1,0 +1,119 @@
+"""`python -m tests.chaos --rounds N --engine sqlite --json`: run rounds, show what became of them.
+
+Ends with 1 when anything was lost, doubled or made up, or when the system misbehaved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from .engines import ENGINES, series
+from .rounds import Summary
+
+console = Console(stderr=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100, help="of each engine together")
+    parser.add_argument("--engine", choices=ENGINES, action="append", help="all by default")
+    parser.add_argument("--seed", type=int, default=1, help="of the first round; then counted on")
+    parser.add_argument("--fault", action="append", default=[], help="only faults of this name")
+    parser.add_argument("--json", action="store_true", help="one line a round, then the sum")
+    options = parser.parse_args()
+    # An outage is what is wanted here: the hooks' word for it would only hide what is not.
+    logging.getLogger("lineage").setLevel(logging.CRITICAL)
+    done = run(options.engine or ENGINES, options.rounds, options.seed, options.fault, options.json)
+    if options.json:
+        print(json.dumps(total(done)))
+    else:
+        show(done)
+    sys.exit(not all(one.clean for one in done))
+
+
+def run(
+    engines: Sequence[str], rounds: int, seed: int, kinds: Sequence[str], lines: bool
+) -> list[Summary]:
+    """The rounds shared out evenly; whatever fails is told at once, with how to repeat it."""
+    done: list[Summary] = []
+    words = TextColumn("{task.description}"), TextColumn("{task.fields[now]}")
+    with Progress(*words, MofNCompleteColumn(), TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("chaos", total=rounds, now="")
+        for place, engine in enumerate(engines):
+            first = seed + rounds * place // len(engines)
+            seeds = range(first, seed + rounds * (place + 1) // len(engines))
+            for summary in series(engine, seeds, kinds):
+                done.append(summary)
+                bar.update(task, advance=1, now=f"{engine}, {_counts(total(done))}")
+                if lines:
+                    print(json.dumps(summary.json()), flush=True)
+                if not summary.clean:
+                    console.print(failure(summary), markup=False)
+    return done
+
+
+def total(done: Sequence[Summary]) -> dict[str, Any]:
+    """The figures of all rounds together."""
+    struck: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    for one in done:
+        struck.update(one.struck)
+        refused.update(one.refused)
+    return {
+        "rounds": len(done),
+        **{name: sum(getattr(one, name) for one in done)
+           for name in ("sent", "acknowledged", "actions", "damaged")},
+        **{name: sum(len(getattr(one, name)) for one in done)
+           for name in ("lost", "doubled", "made_up", "complaints")},
+        "refused": dict(refused),
+        "faults": dict(sorted(struck.items())),
+        "slowest_recovery": round(max((one.recovery for one in done), default=0.0), 2),
+        "slowest_answer": round(max((one.slowest for one in done), default=0.0), 2),
+        "seconds": round(sum(one.seconds for one in done)),
+    }  # fmt: skip
+
+
+def failure(one: Summary) -> str:
+    """What went wrong in a round, and how to see it again."""
+    words = [f"Round {one.seed} on {one.engine} failed, struck by {', '.join(one.struck)}:"]
+    for name in ("lost", "doubled", "made_up", "complaints"):
+        found = getattr(one, name)
+        words += [f"  {name.replace('_', ' ')}: {what}" for what in found[:5]]
+        words += [f"  … and {len(found) - 5} more"] if len(found) > 5 else []
+    words.append(f"  python -m tests.chaos --rounds 1 --engine {one.engine} --seed {one.seed}")
+    return "\n".join(words)
+
+
+def show(done: Sequence[Summary]) -> None:
+    for engine in dict.fromkeys(one.engine for one in done):
+        figures = total([one for one in done if one.engine == engine])
+        table = Table("", engine, title=None)
+        for name, value in figures.items():
+            if not isinstance(value, dict):
+                table.add_row(name.replace("_", " "), f"{value:,}")
+        for name in ("refused", "faults"):
+            for what, times in figures[name].items():
+                table.add_row(f"{name}: {what}", f"{times:,}")
+        console.print(table)
+    console.print(_counts(total(done)))
+
+
+def _counts(figures: dict[str, Any]) -> str:
+    return (
+        f"{figures['acknowledged']:,} acknowledged, {figures['lost']} lost, "
+        f"{figures['doubled']} doubled, {figures['made_up']} made up"
+    )
+
+
+if __name__ == "__main__":
+    main()
