@@ -16,6 +16,7 @@ from lineage.errors import LineageError
 
 MIME = "application/vnd.lineage+json"
 # Cells that papermill puts in are not the author's: they do not count.
+_DEEPEST = 20
 _INSERTED = {"injected-parameters", "papermill-error-cell-tag"}
 
 Cell = Mapping[str, Any]
@@ -130,13 +131,14 @@ def _declared(notebook: Mapping[str, Any], cells: list[Cell], side: str) -> list
     return [one for n, one in enumerate(found) if one not in found[:n]]
 
 
-def _references(value: Any) -> list[dict[str, Any]]:
+def _references(value: Any, within: int = 0) -> list[dict[str, Any]]:
+    """One reference, or lists of them; what lies deeper than `_DEEPEST` lists is none."""
     if isinstance(value, str):
         return [{"uri": value}]
     if isinstance(value, Mapping):
         return [dict(value)] if "uri" in value else []
-    if isinstance(value, Sequence):
-        return [one for item in value for one in _references(item)]
+    if isinstance(value, Sequence) and within < _DEEPEST:
+        return [one for item in value for one in _references(item, within + 1)]
     return []
 
 
@@ -144,7 +146,7 @@ def _literals(source: str) -> list[dict[str, Any]]:
     """JSON, or Python literals: bare or assigned to names."""
     try:
         return _references(json.loads(source))
-    except ValueError:
+    except (ValueError, RecursionError):
         return [one for _, value in _assigned(source) for one in _references(value)]
 
 
@@ -152,7 +154,7 @@ def _assigned(source: str) -> Iterator[tuple[str | None, Any]]:
     """(name, value) of every statement that is a literal; code is never run."""
     try:
         statements = ast.parse(source).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         return
     for statement in statements:
         if not isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Expr)):

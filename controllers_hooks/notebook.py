@@ -151,7 +151,7 @@ def _notebook(path: Path, content: bytes, role: str) -> dict[str, Any]:
 def _document(content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidNotebook(f"this is no notebook: {error}") from error
     if not isinstance(document, dict):
         raise InvalidNotebook("this is no notebook: it is not a JSON object")

@@ -271,5 +271,5 @@ def _append(path: Path, data: bytes) -> None:
 def _document(payload: bytes) -> Any:
     try:
         return json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return payload.decode("utf-8", "replace")

@@ -20,6 +20,9 @@ import ui
 import ui.pages
 import ui.svg
 from lineage import __version__
+from lineage.access.audit import Audit
+from lineage.access.keeper import Keeper
+from lineage.access.proxy import Proxy
 from lineage.api import (
     diff,
     document,
@@ -38,6 +41,7 @@ from lineage.api import (
     search,
     stale,
 )
+from lineage.api.guard import Guard, Neighbour
 from lineage.api.kept import Kept
 from lineage.api.measures import Measures
 from lineage.api.now import Now
@@ -114,10 +118,26 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=ui.static_dir()), name="static")
     problems.install(app)
     app.add_middleware(_DirectRecord)
+    _guard(app, settings)
     app.add_middleware(_SecurityHeaders)
     app.add_middleware(Telemetry, measures=app.state.measures)
     app.openapi = functools.partial(document.document, app)  # type: ignore[method-assign]
     return app
+
+
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """Who is let in. A server without tokens does not pay for them."""
+    proxy = Proxy.parse(
+        settings.proxies, settings.user_header, settings.groups_header, settings.groups
+    )
+    keeper = app.state.keeper = Keeper(settings.tokens) if settings.tokens else None
+    app.state.audit = Audit(settings.audit) if settings.audit else None
+    if keeper is None and proxy is None:
+        app.add_middleware(Neighbour, local=not settings.insecure)
+    else:
+        app.add_middleware(
+            Guard, keeper=keeper, proxy=proxy, rate=settings.rate, audit=app.state.audit
+        )
 
 
 def _open_store(app: FastAPI, settings: Settings) -> Any:

@@ -42,6 +42,12 @@ def _count(value: str) -> int:
     return int(value)
 
 
+def _rate(value: str) -> int:
+    if not value.strip().isdecimal():
+        raise ValueError("write a whole number, 0 for no limit")
+    return int(value)
+
+
 def _port(value: str) -> int:
     if not value.strip().isdecimal() or int(value) > 65535:
         raise ValueError("write a port number from 0 to 65535")
@@ -93,6 +99,24 @@ class Settings:
     port: int = _setting(8080, "The port the server listens on; 0 = any free one.", _port)
     mlmd_port: int = _setting(0, "The port for ML Metadata's own clients; 0 = none.", _port)
     read_only: bool = _setting(False, "Answer questions, refuse to record.", _flag)
+    insecure: bool = _setting(False, "Let anyone who reaches a public address in.", _flag)
+    tokens: str = _setting("", "The file of tokens; empty = nobody is asked for one.", _text)
+    tls_cert: str = _setting("", "The certificate to serve with, PEM, with its chain.", _text)
+    tls_key: str = _setting("", "The private key of the certificate, PEM.", _text)
+    proxies: str = _setting(
+        "", "Addresses of proxies that say who asks, by comma: 10.0.0.7, 10.1.0.0/16.", _text
+    )
+    user_header: str = _setting("X-Forwarded-User", "Where such a proxy names the user.", _text)
+    groups_header: str = _setting(
+        "X-Forwarded-Groups", "Where it names the user's groups, by comma.", _text
+    )
+    groups: str = _setting(
+        "", "What groups may: sre=read, ml=read+write@label-bot; * = all.", _text
+    )
+    audit: str = _setting("", "The file that each write is told to; - = standard output.", _text)
+    rate: int = _setting(
+        1000, "Requests a second of one token, or of one address without; 0 = any.", _rate
+    )
     max_body: int = _setting(4 * 2**20, "The most bytes of one action.", _size)
     max_batch_body: int = _setting(32 * 2**20, "The most bytes of one batch.", _size)
     max_nodes: int = _setting(20_000, "The most nodes of one graph.", _count)

@@ -51,7 +51,9 @@ def embedded(
     """
     from queue import Empty, Queue
 
-    chosen = replace(settings or Settings(), store=str(store), read_only=read_only, mlmd_port=0)
+    # Whoever can read the file needs no token.
+    chosen = replace(settings or Settings(), store=str(store), read_only=read_only, mlmd_port=0,
+                     tokens="", proxies="", groups="", audit="", tls_cert="")  # fmt: skip
     started: Queue[BaseException | None] = Queue()
     # The folder is open to this user only, so nobody else can reach the socket in it.
     with TemporaryDirectory(prefix="lineage-") as folder:
@@ -81,6 +83,7 @@ def app_server(settings: Settings, ready: Callable[[], None], **options: Any) ->
     try:
         import uvicorn
 
+        from lineage import patience
         from lineage.app import create_app
     except ImportError as error:
         if (error.name or "").partition(".")[0] in ("lineage", "ui"):
@@ -115,6 +118,11 @@ def app_server(settings: Settings, ready: Callable[[], None], **options: Any) ->
             if self.started:
                 ready()
 
+        async def on_tick(self, counter: int) -> bool:
+            if counter % 10 == 0:  # once a second
+                patience.look(self.server_state.connections, settings.request_timeout)
+            return await super().on_tick(counter)
+
         def run(self, sockets: list[socket.socket] | None = None) -> None:
             super().run(sockets)
             if not self.started:
@@ -126,6 +134,12 @@ def app_server(settings: Settings, ready: Callable[[], None], **options: Any) ->
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=10,
+        http=patience.Patient,
+        # Whom a proxy speaks for is decided by lineage.api.guard, for those that are named only.
+        proxy_headers=False,
+        server_header=False,
+        ssl_certfile=settings.tls_cert or None,
+        ssl_keyfile=settings.tls_key or None,
         **options,
     )
     return Server(config)

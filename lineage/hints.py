@@ -102,7 +102,7 @@ def named(value: Any) -> tuple[str, str | None]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return "", None
     if isinstance(value, dict):
         return stripped(value.get("uri")) or "", stripped(value.get("digest")) or None

@@ -15,6 +15,9 @@ def microseconds(moment: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
+_FIRST, _LAST = (microseconds(d.replace(tzinfo=UTC)) for d in (datetime.min, datetime.max))
+
+
 def iso(micros: int) -> str:
     """`2020-07-23T17:45:27Z`, with a fraction only where there is one."""
     seconds, fraction = divmod(micros, 1_000_000)
@@ -41,4 +44,7 @@ def asked(place: str, text: str) -> int:
         raise BadRequest(
             f"{place}: not a time; write 2020-08-01 or 2020-08-01T12:00:00Z"
         ) from error
-    return microseconds(found if found.tzinfo else found.replace(tzinfo=UTC))
+    micros = microseconds(found if found.tzinfo else found.replace(tzinfo=UTC))
+    if not _FIRST <= micros <= _LAST:  # the zone leads over the edge of the calendar
+        raise BadRequest(f"{place}: times lie between the years 1 and 9999")
+    return micros

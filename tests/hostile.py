@@ -89,9 +89,7 @@ numbers = st.sampled_from(
 )
 junk: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | numbers | texts,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(texts.map(str), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts.map(str), inner, max_size=3),
     max_leaves=6,
 )
 """JSON values of any type, none of them expected."""

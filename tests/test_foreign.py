@@ -25,7 +25,8 @@ from lineage.graph import Graph
 from lineage.identity import action_id, node_id, node_number
 from lineage.model import Action, parse_action
 from lineage.queries.asof import AsOf
-from lineage.queries.lineage import lineage, resolve
+from lineage.queries.lineage import lineage
+from lineage.queries.references import resolve
 from lineage.records import records
 from lineage.store.database import read_engine, whose
 from lineage.store.foreign import conventions as foreign

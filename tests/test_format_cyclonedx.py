@@ -32,6 +32,7 @@ def valid(made: bytes) -> dict[str, Any]:
     """The document, if the schema allows it and every reference in it leads somewhere."""
     assert VALIDATOR.validate_str(made.decode()) is None
     document: dict[str, Any] = json.loads(made)
+    assert document["specVersion"] == "1.6"  # which the schema leaves open
     refs = [document["metadata"]["component"]["bom-ref"]]
     refs += [component["bom-ref"] for component in document["components"]]
     flows = [flow for f in document.get("formulation", []) for flow in f["workflows"]]
@@ -73,6 +74,28 @@ def test_whatever_was_recorded_the_bill_is_valid(reports: list[Action]) -> None:
     graph, detail = of_all(reports)
     with suppress(BadRequest):  # nobody made anything
         bill(graph, detail)
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        ("metadata", {"timestamp": "yesterday"}), ("components", {"type": "thing"}),
+        ("components", {"hashes": [{"alg": "SHA-256", "content": "xyz"}]}),
+        ("components", {"more": 1}), ("components", {"name": None}),
+        ("dependencies", {"ref": "nowhere"}), ("", {"specVersion": "0.9"}),
+        ("", {"serialNumber": "1"}), ("", {"bomFormat": None}),
+    ],
+)  # fmt: skip
+def test_the_validator_refuses_a_wrong_bill(place: str, change: dict[str, Any]) -> None:
+    """Each of these breaks the schema in one place, so the tests here mean something."""
+    found = bill(*asked(MemoryReader.of(HISTORY), "gs://b/model@1"))
+    part: Any = found[place] if place else found
+    part = part[0] if isinstance(part, list) else part
+    part |= change
+    for name in [name for name, value in change.items() if value is None]:
+        del part[name]
+    with pytest.raises(AssertionError):
+        valid(json.dumps(found).encode())
 
 
 def test_hostile_texts_make_a_valid_bill() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from prov.model import ProvDocument, ProvElement, ProvException, ProvRelation
-from prov.serializers.provjson import ProvJSONException
+from prov import Error
+from prov.model import ProvDocument, ProvElement, ProvRelation
 
 from lineage.formats import REGISTRY
 from lineage.graph import ActionNode, Graph
@@ -31,15 +31,7 @@ def read(made: bytes) -> ProvDocument:
         warnings.simplefilter("error")
         try:
             document = ProvDocument.deserialize(content=made.decode(), format="json").unified()
-        except (
-            ProvException,
-            ProvJSONException,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            Warning,
-        ) as error:
+        except (Error, ValueError, KeyError, TypeError, AttributeError, Warning) as error:
             raise Invalid(str(error)) from error
     kinds = {one.identifier: type(one).__name__ for one in document.get_records(ProvElement)}
     for relation in document.get_records(ProvRelation):

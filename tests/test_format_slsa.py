@@ -100,6 +100,33 @@ def test_what_is_written_is_valid_and_read_back_as_the_same_actions(reports: lis
         assert {n: v for n, (_, v) in again.fields.items()} == kept
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("_type", "https://in-toto.io/Statement/v2"), ("subject", []), ("more", 1),
+        ("subject.0.digest", {}), ("subject.0.digest.sha256", 7), ("subject.0.hash", "ab"),
+        ("predicateType", "https://slsa.dev/provenance/v2"), ("predicate.buildDefinition", {}),
+        ("predicate.buildDefinition.buildType", ""), ("predicate.runDetails.builder.id", ""),
+        ("predicate.buildDefinition.externalParameters", None),
+        ("predicate.buildDefinition.resolvedDependencies.0", {"name": "neither uri nor digest"}),
+        ("predicate.runDetails.metadata.startedOn", "yesterday"), ("predicate.materials", []),
+    ],
+)  # fmt: skip
+def test_the_validator_refuses_a_wrong_statement(path: str, value: Any) -> None:
+    """Each of these breaks the format in one place, so the tests here mean something."""
+    assert SLSA.graph is not None
+    found = validate(SLSA.graph(*asked(MemoryReader.of(
+        parse_action(json.dumps(one)) for one in read(signed("pipelinerun-labelbot-train-1a2b3"))
+    ), MODEL)))  # fmt: skip
+    *way, last = path.split(".")
+    part: Any = found
+    for name in way:
+        part = part[int(name) if name.isdigit() else name]
+    part[int(last) if last.isdigit() else last] = value
+    with pytest.raises((ValueError, AssertionError, json_format.ParseError)):
+        validate(json.dumps(found).encode())
+
+
 def test_hostile_texts_make_valid_statements() -> None:
     """Protobuf takes only whole UTF-8 and no unknown field."""
     _, detail = of_all([hostile()])

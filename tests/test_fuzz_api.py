@@ -29,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
 )
 
+from lineage.api import answers
 from lineage.app import create_app
 from lineage.config import Settings
 from lineage.identity import action_id, identify
@@ -108,6 +109,10 @@ def informed(case: Case, known: dict[str, list[str]]) -> None:
 def fuzz(case: Case, server: Server, http: requests.Session, **options: Any) -> Response:
     made[case.operation.label] += 1
     response = case.call(base_url=server.url, session=http, **{"timeout": 60, **options})
+    if response.text == "Invalid HTTP request received.":
+        # uvicorn's own word: what stands before the body may have 64 KiB.
+        assert response.status_code == 400 and len(response.request.url) > 60_000
+        return response
     left_out = [positive_data_acceptance]
     if case.operation.path.endswith("/batch"):
         left_out += [negative_data_rejection, allow_header_conformance]
@@ -134,12 +139,10 @@ def test_every_operation_keeps_its_word(
     """No 5xx; only documented status codes, media types, headers and schemas."""
     informed(case, known)
     response = fuzz(case, fuzzed, http)
-    if case.operation.path == "/api/v1/lineage" and case.method == "GET":
-        # Other formats are JSON as well; this one is ours.
-        if response.status_code == 200 and (case.query or {}).get("format", "json") == "json":
-            assert set(response.json()) == {
-                "of", "direction", "depth", "truncated", "nodes", "edges",
-            }  # fmt: skip
+    graph = case.operation.label == "GET /api/v1/lineage" and response.status_code == 200
+    if graph and (case.query or {}).get("format", "json") == "json":
+        # Others are JSON as well, which the document says; this one is ours.
+        assert response.json().keys() == answers.SCHEMAS["Graph"]["properties"].keys()
 
 
 @pytest.mark.timeout(600)
@@ -155,7 +158,7 @@ def test_the_stream_keeps_its_word(case: Case, fuzzed: Server, http: requests.Se
 @FUZZ(max_examples=150)
 def test_what_was_taken_can_be_read(case: Case, fuzzed: Server, http: requests.Session) -> None:
     """Whatever is answered 2xx is there at once, by key and by id, with all that it names."""
-    key = case.path_parameters["key"]
+    key = case.path_parameters["key"] = f"{case.path_parameters['key']}/{made.total()}"
     if isinstance(case.body, dict):
         case.body.pop("key", None)
     answer = fuzz(case, fuzzed, http)

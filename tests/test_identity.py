@@ -9,12 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lineage.errors import MalformedIdentity
-from lineage.identity import canonical_uri, identify, is_digest
+from lineage.identity import canonical_uri, identify, is_digest, without_credentials
 
 SHA = "sha256:" + "ab" * 32
 TYPES = ["Artifact", "Code", "Image", "Dataset", "Deployment"]
 pieces = st.sampled_from(
-    ["gs://", "https://", "HTTP://", "ssh://", "git+https://", "git@", "oci://", "docker-pullable://",
+    ["gs://", "https://", "abfss://", "WASBS://", "c", "c@", "HTTP://", "ssh://", "git+https://", "git@", "oci://", "docker-pullable://",
      "storage.googleapis.com", "Host.example", ":443", ":22", ":80", "/", "//", "o", "r.git", ".git",
      "@", "@sha256:" + "ab" * 32, ":tag", "?", "#", "&", "token=x", "a=b", "%41", "%2f", "%zz", "ü",
      " ", "\\", "'", "..", "library", "docker.io", "localhost", "[::1]", "projects/p/models/TCN1"]
@@ -58,6 +58,34 @@ def test_canonical_form_is_idempotent(uri: str, kind: str) -> None:
 def test_canonical_uris(uri: str, expected: str | None) -> None:
     """One spelling for one place; names without a scheme stay as they are."""
     assert canonical_uri(uri) == (expected or uri)
+
+
+AZURE = st.sampled_from(["wasb", "wasbs", "abfs", "abfss"])
+containers = st.from_regex(r"[a-z0-9]([a-z0-9]|-(?!-)){1,20}[a-z0-9]", fullmatch=True)
+
+
+@given(
+    AZURE, containers, containers, st.sampled_from(["", "/", "/a/b.csv", "/a@b", "/a?sig=s3cret"])
+)
+def test_an_azure_container_is_part_of_the_name(
+    scheme: str, one: str, other: str, path: str
+) -> None:
+    """It stands where other schemes have who logs in; two containers are two places."""
+    uris = [f"{scheme}://{name}@account.dfs.core.windows.net{path}" for name in (one, other)]
+    ids = [identify(uri) for uri in uris]
+    assert (ids[0].id == ids[1].id) == (one == other)
+    assert ids[0].uri.startswith(f"{scheme}://{one}@account.dfs.core.windows.net")
+    assert identify(without_credentials(uris[0])) == identify(ids[0].uri) == ids[0]
+    assert "s3cret" not in ids[0].uri + without_credentials(uris[0])
+
+
+@given(AZURE | st.sampled_from(["https", "gs", "ftp", "git+https"]), containers)
+def test_who_logs_in_is_never_part_of_a_name(scheme: str, user: str) -> None:
+    """Not where Azure has containers either: a container has no password."""
+    for login in (f"{user}:s3cret@", f"{user}%3As3cret@", f"{user}@s3cret@", ":s3cret@"):
+        uri = f"{scheme}://{login}host.example/a"
+        assert identify(uri).uri == f"{scheme}://host.example/a"
+        assert without_credentials(uri) == f"{scheme}://host.example/a"
 
 
 @pytest.mark.parametrize(

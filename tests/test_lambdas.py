@@ -172,7 +172,7 @@ def test_newer_code_at_the_same_path_asks_for_a_training() -> None:
     other = act("b", 2, "evaluate", "tester", code=code("b"))
     assert asked(first, other).needs_sync
     assert asked(first, other).annotations[DOMAIN + "commit"].endswith("@" + "b" * 40)
-    for path in ("deploy/kustomization.yaml", None):
+    for path in ("deploy/base/kustomization.yaml", None):
         assert not asked(first, other | {"code": code("b", path)}).needs_sync
 
 

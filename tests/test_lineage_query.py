@@ -13,7 +13,8 @@ from lineage.errors import BadRequest, NotFound
 from lineage.graph import Graph
 from lineage.identity import action_id, identify
 from lineage.model import Action
-from lineage.queries.lineage import lineage, resolve
+from lineage.queries.lineage import lineage
+from lineage.queries.references import resolve
 
 from .memory import MemoryReader
 from .strategies import actions
@@ -199,6 +200,46 @@ def test_repository_and_image_are_found_as_people_write_them() -> None:
     assert len(resolve(reader, "git@host:o/r")) == 1
     assert len(resolve(reader, "https://host/o/r@" + "a" * 40)) == 1
     assert len(resolve(reader, "docker-pullable://python@" + SHA)) == 1
+
+
+@given(st.sets(st.text("01", min_size=12, max_size=12), min_size=1, max_size=6), st.data())
+def test_the_beginning_of_a_commit_is_enough_when_unique(
+    ends: set[str], data: st.DataObject
+) -> None:
+    """As git has it: 7 digits at least; of several the message lists them."""
+    commits = [f"388b1{end}".ljust(40, "0") for end in sorted(ends)]
+    repo = "https://github.com/o/code-intelligence"
+    reader = MemoryReader.of(
+        [step(commit, 1, [thing(repo, commit, type="Code")], []) for commit in commits]
+    )
+    length = data.draw(st.integers(6, 40))
+    short = data.draw(st.sampled_from(commits))[:length]
+    meant = [commit for commit in commits if commit.startswith(short)]
+    for name in (repo, "git@github.com:o/code-intelligence.git", "code-intelligence"):
+        ref = f"{name}@{short.upper()}"
+        if length < 7 or len(meant) > 1:
+            words = "nothing is called" if length < 7 else f"begins {len(meant)} versions.*388b1"
+            with pytest.raises(NotFound if length < 7 else BadRequest, match=words):
+                resolve(reader, ref)
+        else:
+            uri = "git+https://github.com/o/code-intelligence"
+            assert resolve(reader, ref) == [identify(uri, meant[0]).id]
+
+
+def test_the_beginning_of_a_digest_is_enough_when_unique() -> None:
+    """With or without the name of its algorithm; a version that is no digest is written out."""
+    digest = "sha256:" + "ab12" * 16
+    reader = MemoryReader.of(
+        [step("a", 1, [thing("ghcr.io/o/i", digest, type="Image")], []),
+         step("b", 1, [thing("gs://b/k", "20200101-a"), thing("gs://b/k", digest)], [])]
+    )  # fmt: skip
+    image = identify("ghcr.io/o/i", digest, "Image").id
+    for ref in ("ghcr.io/o/i@sha256:ab12ab1", "oci://ghcr.io/o/i@ab12ab12", "o/i@sha256:AB12ab1"):
+        assert resolve(reader, ref) == [image]
+    assert resolve(reader, "gs://b/k@ab12ab1") == [identify("gs://b/k", digest).id]
+    for ref in ("gs://b/k@20200101", "gs://b/k@sha256:ab12", "gs://b/k@sha512:ab12ab1"):
+        with pytest.raises(NotFound):
+            resolve(reader, ref)
 
 
 def test_last_part_is_enough_when_unique() -> None:

@@ -22,7 +22,7 @@ from controllers_hooks.observers.assemble import MAPPINGS, OBSERVERS, PODS
 from lineage.cli import app
 from lineage.config import table
 
-from .conftest import Server, clean_environment, start_server
+from .conftest import COMMAND, Server, clean_environment, start_server
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -126,7 +126,9 @@ def test_no_right_anywhere_reaches_secrets() -> None:
         text = path.read_text("utf-8")
         assert not re.search(r"""resources:.*(secrets|\*)""", text), named(path)
         assert not re.search(r"""(verbs|apiGroups):.*\*""", text), named(path)
-        assert "secretKeyRef" not in text, named(path)
+        # A pod is given its own; nobody may look others up.
+        for _, name in re.findall(r"secret(KeyRef:\s+n|N)ame: (\S+)", text):
+            assert name.startswith(("lineage-", "$(params.")), named(path)
 
 
 @pytest.mark.parametrize("name", ["lineage-server", "lineage-observer", "lineage-controller"])
@@ -145,9 +147,8 @@ def test_pods_are_locked_down(name: str) -> None:
     assert one("ServiceAccount", pod["serviceAccountName"])
 
 
-def test_an_insecure_server_stands_behind_a_policy() -> None:
-    """While there are no tokens, only labelled pods reach the port; the observer is one."""
-    assert "--insecure" in container("lineage-server")["args"]
+def test_only_labelled_pods_reach_the_server() -> None:
+    """A fence before the lock; the observer is one of them."""
     policy = one("NetworkPolicy", "lineage-server")["spec"]
     labels = one("Deployment", "lineage-server")["spec"]["template"]["metadata"]["labels"]
     assert policy["podSelector"]["matchLabels"].items() <= labels.items()
@@ -173,7 +174,12 @@ def test_the_server_starts_as_its_manifest_says(tmp_path: Path) -> None:
     """With these very arguments, and its probes answer."""
     only = container("lineage-server")
     arguments = [a for a in only["args"][1:] if a not in ("--port", "8080")]
-    server = start_server(tmp_path, *arguments)
+    with pytest.raises(AssertionError, match="nobody would be asked for a token"):
+        start_server(tmp_path, *arguments)
+    tokens = tmp_path / "tokens.json"
+    make = ["token", "create", "observer", "--scope", "write", "--tokens", str(tokens)]
+    subprocess.run([*COMMAND, *make], check=True, capture_output=True)
+    server = start_server(tmp_path, *arguments, LINEAGE_TOKENS=str(tokens))
     port = server.url.rpartition(":")[2]
     try:
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -184,27 +190,42 @@ def test_the_server_starts_as_its_manifest_says(tmp_path: Path) -> None:
         server.stop()
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl builds the overlays")
-def test_overlays_build(tmp_path: Path) -> None:
-    """In a namespace of its own, cluster-wide and with the finalizer: all objects still valid,
-    and the account that is bound is the observer's."""
-    shutil.copytree(DEPLOY, tmp_path / "deploy")
+def built(folder: Path, engine: str, *components: str) -> list[dict[str, Any]]:
+    """What kubectl makes of an overlay in the namespace `ml`: every object valid."""
+    shutil.copytree(DEPLOY, folder / "deploy")
     overlay = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": "ml",
-        "resources": ["deploy"],
-        "components": ["deploy/cluster-wide", "deploy/finalizer"],
+        "resources": [f"deploy/{engine}"],
+        "components": [f"deploy/{name}" for name in components],
     }
-    (tmp_path / "kustomization.yaml").write_text(json.dumps(overlay))
+    (folder / "kustomization.yaml").write_text(json.dumps(overlay))
     done = subprocess.run(
-        ["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, check=True
+        ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True
     )
-    built = [d for d in yaml.safe_load_all(done.stdout) if d]
-    for document in built:
+    out = [d for d in yaml.safe_load_all(done.stdout) if d]
+    for document in out:
         if BUILT_IN.fullmatch(document["apiVersion"]):
             kubernetes_validate.validate(document, VERSION, strict=True)
-    kinds = {d["kind"]: d for d in built}
+    return out
+
+
+def of(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (found,) = (d for d in objects if (d["kind"], d["metadata"]["name"]) == (kind, name))
+    return found
+
+
+needs_kubectl = pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl builds the overlays"
+)
+
+
+@needs_kubectl
+def test_overlays_build(tmp_path: Path) -> None:
+    """Cluster-wide and with the finalizer: the account that is bound is the observer's."""
+    objects = built(tmp_path, "embedded", "cluster-wide", "finalizer")
+    kinds = {d["kind"]: d for d in objects}
     assert "RoleBinding" not in kinds
     assert kinds["ClusterRoleBinding"]["subjects"] == [
         {"kind": "ServiceAccount", "name": "lineage-observer", "namespace": "ml"}
@@ -212,9 +233,42 @@ def test_overlays_build(tmp_path: Path) -> None:
     assert {"apiGroups": ["tekton.dev"], "resources": ["pipelineruns"], "verbs": ["patch"]} in (
         kinds["ClusterRole"]["rules"]
     )
-    (observer,) = (d for d in built if d["metadata"]["name"] == "lineage-observer" and d["kind"] == "Deployment")  # fmt: skip
+    observer = of(objects, "Deployment", "lineage-observer")
     (only,) = observer["spec"]["template"]["spec"]["containers"]
     assert only["args"] == ["observe", "--finalizer"]
+
+
+@needs_kubectl
+@pytest.mark.parametrize("engine", ["embedded", "mariadb", "postgresql"])
+def test_a_server_of_each_engine_is_guarded(tmp_path: Path, engine: str) -> None:
+    """Tokens, probes, limits and a network policy in all; with a database of its own it may be
+    several, and never none."""
+    objects = built(tmp_path, engine, "monitoring")
+    server = of(objects, "Deployment", "lineage-server")["spec"]
+    (only,) = server["template"]["spec"]["containers"]
+    variables = {e["name"]: e for e in only["env"]}
+    assert variables["LINEAGE_TOKENS"]["value"] == "/etc/lineage/tokens.json"
+    assert "--insecure" not in only["args"]
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} < set(only)
+    assert only["resources"]["limits"]["memory"]
+    assert server["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
+    assert only["securityContext"]["readOnlyRootFilesystem"] is True
+    (ingress,) = of(objects, "NetworkPolicy", "lineage-server")["spec"]["ingress"]
+    assert ingress["from"]
+    egress = of(objects, "NetworkPolicy", "lineage-server")["spec"]["egress"]
+    kinds = {d["kind"] for d in objects}
+    if engine == "embedded":
+        assert (server["replicas"], server["strategy"]) == (1, {"type": "Recreate"})
+        assert variables["LINEAGE_STORE"]["value"].startswith("/var/lib/lineage/")
+        assert egress == [] and "PersistentVolumeClaim" in kinds
+        assert not kinds & {"HorizontalPodAutoscaler", "PodDisruptionBudget"}
+        return
+    assert "replicas" not in server and "PersistentVolumeClaim" not in kinds
+    assert variables["LINEAGE_STORE"]["valueFrom"]["secretKeyRef"]["name"] == "lineage-database"
+    scaler = of(objects, "HorizontalPodAutoscaler", "lineage-server")["spec"]
+    budget = of(objects, "PodDisruptionBudget", "lineage-server")["spec"]
+    assert scaler["minReplicas"] > budget["minAvailable"] == 1
+    assert egress[0]["ports"] == [{"port": {"mariadb": 3306, "postgresql": 5432}[engine]}]
 
 
 DOCUMENTED = [

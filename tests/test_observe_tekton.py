@@ -36,7 +36,7 @@ from .memory import MemoryReader
 
 ROOT = Path(__file__).parent.parent
 MANUAL = ROOT / "docs" / "observers.md"
-CRD = ROOT / "deploy" / "crd" / "lineagemapping.yaml"
+CRD = ROOT / "deploy" / "base" / "crd" / "lineagemapping.yaml"
 FIXTURES = Path(__file__).parent / "fixtures" / "tekton"
 OBJECTS = [json.loads(path.read_text()) for path in sorted(FIXTURES.glob("*.json"))]
 SHA = "sha256:" + "ab" * 32

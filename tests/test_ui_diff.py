@@ -69,6 +69,21 @@ def test_with_one_alone_it_is_the_version_before(server: Server) -> None:
     assert found.html.count('class="up"') == 1 and found.html.count('class="down"') == 1
 
 
+def test_a_metric_that_rose_is_green_only_where_more_is_better(server: Server) -> None:
+    """Precision up is good, a loss up is bad, and rows are neither."""
+    of = "judged"
+    for n in (1, 2):
+        properties = {"docs.precision": 0.1 * n, "docs.loss": 0.2 * n, "docs.rows": n}
+        measured = {"type": "Metrics", "uri": f"gs://{of}/{n}", "properties": properties}
+        made = {"type": "Model", "uri": f"gs://{of}/model", "version": f"m{n}"}
+        record(server, act(f"{of}/{n}", n, type="train", outputs=[made, measured],
+                           controller={"namespace": of, "name": "trainer"}))  # fmt: skip
+    html = page(server, "/diff", a=model(2, of)).html
+    for name, bar in (("precision", "ok"), ("loss", "bad"), ("rows", "plain")):
+        row = html.partition(f"docs.{name}")[2].partition("</tr>")[0]
+        assert f'class="delta-bar {bar}"' in row, name
+
+
 def test_the_other_way_round_is_one_click(server: Server) -> None:
     """Exchanged, every sign turns."""
     record(server, *[training(n, "swapped") for n in (1, 2)])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Route, expect
 
 from benchmarks import fleet
 from lineage.identity import identify
@@ -271,6 +272,174 @@ def test_everything_by_keyboard_alone(here: Tab) -> None:
     focus(page, page.get_by_role("slider"))
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#band")).to_contain_text("As of")
+
+
+def test_a_panel_closed_while_it_was_on_its_way_stays_closed(here: Tab) -> None:
+    """Escape counts, however late the answer comes; so does the last node that was selected."""
+    page = here.open(graph_of(MODEL))
+    held: list[Route] = []
+    page.route("**/panel/**", lambda route: held.append(route))
+    node(page, "train trainer").click()
+    waits_for(lambda: len(held) == 1, page)
+    page.keyboard.press("Escape")
+    held.pop().continue_()
+    page.wait_for_timeout(300)
+    expect(page.locator("#panel")).to_be_hidden()
+    node(page, "train trainer").click()
+    node(page, "deploy deployer").click()
+    waits_for(lambda: len(held) == 2, page)
+    for route in reversed(held):  # the first that was asked for answers last
+        route.continue_()
+    expect(page.locator("#panel h2")).to_contain_text("deploy")
+    page.wait_for_timeout(200)
+    expect(page.locator("#panel h2")).to_contain_text("deploy")
+    assert asked(page)["selected"] == page.locator(".g-node.selected").get_attribute("data-id")
+
+
+def waits_for(true: Callable[[], bool], page: Page) -> None:
+    deadline = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)
+
+
+def test_opening_a_stack_keeps_ones_place(here: Tab) -> None:
+    """What stood beside it stays where it was on the screen, at the same size; what came out of
+    it can be seen; and what the address says of the view is no other page's."""
+    page = here.open(graph_of(TRIAGE))
+    stack = node(page, "other versions")
+    beside = nearest_to(stack, page)
+    before, size = beside.bounding_box(), seen_scale(page)
+    known = shown(page)
+    stack.click()
+    expect(page.locator(".g-node", has_text="other versions")).to_have_count(0)
+    page.wait_for_timeout(500)
+    after = beside.bounding_box()
+    assert before and after
+    assert abs(after["x"] - before["x"]) < 3 and abs(after["y"] - before["y"]) < 3
+    assert seen_scale(page) == size
+    fresh = shown(page) - known
+    canvas = page.locator("[data-graph]").bounding_box()
+    assert canvas and any(within(canvas, page.locator(f'[data-id="{id_}"]').first) for id_ in fresh)
+
+
+def nearest_to(stack: Locator, page: Page) -> Locator:
+    box = stack.bounding_box()
+    assert box is not None
+    away = {}
+    for one in page.locator(".g-node[data-href]").all():
+        at = one.bounding_box()
+        assert at is not None
+        away[one.get_attribute("data-id")] = (at["x"] - box["x"]) ** 2 + (at["y"] - box["y"]) ** 2
+    return page.locator(f'[data-id="{min(away, key=lambda id_: away[id_])}"]').first
+
+
+def within(canvas: FloatRect, one: Locator) -> bool:
+    box = one.bounding_box()
+    return box is not None and (
+        canvas["x"] <= box["x"] <= canvas["x"] + canvas["width"]
+        and canvas["y"] <= box["y"] <= canvas["y"] + canvas["height"]
+    )
+
+
+def seen_scale(page: Page) -> str:
+    return (page.locator("[data-world]").get_attribute("transform") or "").rpartition("scale(")[2]
+
+
+@pytest.mark.parametrize("width", [1400, 380])
+def test_a_graph_that_does_not_fit_shows_what_was_asked_about(
+    demo: Server, chromium: Browser, width: int
+) -> None:
+    """Never smaller than can be read; the thing itself is on the screen."""
+    with tab(chromium, demo.url, width=width) as opened:
+        for path in (
+            graph_of(SLOT),
+            graph_of(MODEL),
+            graph_of(TRIAGE),
+            graph_of(fleet.data_uri(0)),
+        ):
+            page = opened.open(path)
+            page.locator(".g-node").first.wait_for()
+            assert float(seen_scale(page).rstrip(")")) >= 0.6, path
+            canvas = page.locator("[data-graph]").bounding_box()
+            assert canvas and within(canvas, page.locator(".g-focus").first), path
+
+
+def test_what_hangs_on_a_node_folds_and_unfolds(here: Tab) -> None:
+    """By its key and by the button of its panel; the focus stays, and reset brings all back."""
+    page = here.open(graph_of(MODEL))
+    before = shown(page)
+    node(page, "train trainer").click()
+    page.locator("#panel").get_by_role("button", name="Fold", exact=True).click()
+    expect(page.locator(".g-node", has_text="acme/issue-triage")).to_have_count(0)
+    expect(node(page, "1 Code")).to_be_visible()
+    assert "fold" in asked(page)
+    expect(page.locator(".counts")).to_contain_text("folded")
+    page.keyboard.press("Escape")
+    page.locator("[data-graph]").focus()
+    page.keyboard.press("x")
+    expect(page.locator(".g-node", has_text="acme/issue-triage").first).to_be_visible()
+    assert shown(page) == before and "fold" not in asked(page)
+    page.keyboard.press("x")
+    expect(node(page, "1 Code")).to_be_visible()
+    node(page, "1 Code").click()  # a stack of what was folded opens as any other
+    expect(page.locator(".g-node", has_text="acme/issue-triage").first).to_be_visible()
+    page.get_by_role("link", name="reset").click()
+    expect(page.locator(".g-stack")).to_have_count(0)
+    assert shown(page) == before
+
+
+def test_every_format_of_graphs_can_be_downloaded(here: Tab, demo: Server) -> None:
+    """The menu offers what the server knows, no more and no less, and each is answered."""
+    page = here.open(graph_of(MODEL))
+    page.locator(".exports summary").click()
+    links = page.locator(".exports a[download]")
+    hrefs = links.evaluate_all("links => links.map(link => link.href)")
+    offered = {parse_qs(urlsplit(href).query)["format"][0] for href in hrefs}
+    known = httpx2.get(f"{demo.url}/api/v1/formats").json()["items"]
+    assert offered == {one["name"] for one in known if one["graph"]}
+    for href in hrefs:
+        assert httpx2.get(href, timeout=30).status_code == 200, href
+    page.keyboard.press("Escape")
+    expect(links.first).to_be_hidden()
+
+
+def test_the_palette_shows_each_thing_once(here: Tab) -> None:
+    """Versions of one thing are one entry, which leads to all of them; Enter counts for what was
+    typed, also when it is faster than the answer."""
+    page = here.open("/")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("issue-triage")
+    options = page.locator("#palette [role=option]")
+    expect(options.first).to_contain_text("issue-triage")
+    page.wait_for_timeout(500)  # the last letter has been answered
+    entries = options.all_inner_texts()
+    assert len(entries) == len(set(entries)) > 3
+    assert sum(fleet.model_uri(0) in entry for entry in entries) == 1
+    page.locator("#palette input").fill("label-bot-worker")
+    page.keyboard.press("Enter")
+    expect(page.locator(".crumbs")).to_contain_text("label-bot-worker")
+
+
+def test_the_selection_completes_what_is_written(here: Tab) -> None:
+    """By keyboard and by mouse, in the middle of an expression; what is selected is shown."""
+    page = here.open(graph_of(MODEL))
+    field = page.get_by_role("combobox", name="Show only what this selects")
+    field.type("not type:Metrics and mod")
+    options = page.locator("#completions [role=option]")
+    expect(options.first).to_contain_text("type:Model")
+    field.press("ArrowDown")
+    field.press("Enter")
+    expect(field).to_have_value("not type:Metrics and type:Model ")
+    field.type("or deployer")
+    page.locator("#completions").get_by_text("controller:triage/deployer").click()
+    expect(field).to_have_value("not type:Metrics and type:Model or controller:triage/deployer ")
+    field.press("Escape")
+    expect(page.locator("#completions")).to_be_hidden()
+    field.press("Enter")
+    expect(page.locator(".g-node.t-metrics")).to_have_count(0)
+    expect(node(page, "deploy deployer")).to_be_visible()
+    assert asked(page)["select"].startswith("not type:Metrics and type:Model or")
 
 
 def focus(page: Page, wanted: Locator) -> None:

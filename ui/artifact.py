@@ -16,7 +16,7 @@ from lineage.queries.asof import raise_later
 from lineage.queries.impact import Impact, Served, impact
 from ui import contexts, kinds, links, names, words
 from ui.asked import asked
-from ui.chart import Point, chart
+from ui.chart import Point, charts
 from ui.versions import Numbers, Version, family, numbers, versions
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -57,7 +57,7 @@ def artifact_page(request: Request, id: str, label: str = "", as_of: str = "") -
         versions=found,
         family=kin,
         numbers=known,
-        chart=_chart(found, known, id) if known else None,
+        charts=_charts(found, known, id) if known else [],
         reached=reached,
         hidden_periods=sum(len(one.periods) for one in reached.slots) - _shown(reached.slots),
         # Of others it is what was made of them that is live.
@@ -66,7 +66,7 @@ def artifact_page(request: Request, id: str, label: str = "", as_of: str = "") -
     )
 
 
-def _chart(found: list[Version], known: Numbers, id_: str) -> Markup | None:
+def _charts(found: list[Version], known: Numbers, id_: str) -> list[Markup]:
     points = [
         Point(
             names.short(v.node), links.artifact(v.node.id), v.values(known.label), v.node.id == id_
@@ -74,7 +74,7 @@ def _chart(found: list[Version], known: Numbers, id_: str) -> Markup | None:
         for v in reversed(found)
         if v.cells
     ]
-    return chart(points, known.measures)
+    return charts(points, known.measures)
 
 
 def _reached(found: Impact) -> Reached:

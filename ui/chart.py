@@ -13,7 +13,9 @@ from ui import words
 WIDTH, HEIGHT = 760, 210
 LEFT, RIGHT, TOP, BOTTOM = 46, 132, 12, 26
 MOST = 5
-"""Lines of one chart; the table beside it has all the numbers."""
+"""Lines in all; the table beside them has all the numbers."""
+ALIKE = 20
+"""How much larger one measure may be than another of the same chart."""
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4")
 
 
@@ -27,11 +29,24 @@ class Point:
     current: bool = False
 
 
-def chart(points: Sequence[Point], measures: Sequence[str]) -> Markup | None:
-    """One line a measure, the oldest left; None where there is nothing to compare."""
+def charts(points: Sequence[Point], measures: Sequence[str]) -> list[Markup]:
+    """One line a measure; measures of very different size in charts of their own, as beside
+    thousands of tokens every accuracy is zero. Empty where there is nothing to compare."""
     shown = [m for m in measures if sum(m in p.values for p in points) > 1][:MOST]
-    if not shown:
-        return None
+    groups: list[tuple[float, list[str]]] = []
+    for measure in shown:
+        size = max(abs(p.values[measure]) for p in points if measure in p.values)
+        for other, group in groups:
+            if max(size, other) <= ALIKE * min(size, other) or size == other:
+                group.append(measure)
+                break
+        else:
+            groups.append((size, [measure]))
+    return [chart(points, group) for _, group in groups]
+
+
+def chart(points: Sequence[Point], shown: Sequence[str]) -> Markup:
+    """A line for each of these measures, the oldest left."""
     low, high, step = scale([p.values[m] for p in points for m in shown if m in p.values])
     frame = _Frame(len(points), low, high)
     out = _grid(frame, low, high, step) + _ticks(frame, points)

@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from lineage.graph import ActionNode, Node
+from lineage.queries.terms import FIELDS
 from ui import kinds, names, words
 
 MOST = 200
 LONGEST = 300
 """Nobody reads a longer one in a list; it can still be typed."""
-_PLAIN = re.compile(r'[^\s()"+]+(?:\+[^\s()"+]+)*')
+# Blanks and brackets part words, a plus at an end means steps, and some words mean something.
+_QUOTED = re.compile(r"[\s()]|^\d*\+|\+\d*$|^(?:and|or|not)$", re.IGNORECASE)
 
 
 def completions(whole: Iterable[Node], shown: Iterable[Node]) -> list[tuple[str, str]]:
@@ -59,4 +61,5 @@ def _can_be_written(text: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else f'"{text}"'
+    field = text.partition(":")[0].lower() in FIELDS
+    return f'"{text}"' if field or _QUOTED.search(text) else text

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from lineage.api.now import live_at
 from lineage.api.requests import get_reader
 from lineage.queries.asof import AsOf
-from ui import action, activity, artifact, diff, flow, graphs, impact, links, params, search
+from ui import action, activity, artifact, diff, flow, graphs, impact, links, login, params, search
 from ui.board import SORTS, board
 from ui.templating import render
 
@@ -24,7 +24,7 @@ async def _in_time(as_of: str = "") -> None:
 router = APIRouter(
     include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(_in_time)]
 )
-for _page in (graphs, flow, activity, search, artifact, action, diff, impact):
+for _page in (login, graphs, flow, activity, search, artifact, action, diff, impact):
     router.include_router(_page.router)
 
 

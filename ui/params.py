@@ -47,6 +47,6 @@ def number(text: str, name: str, least: int, most: int) -> int | None:
     text = text.strip()
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not least <= int(text) <= most:
         raise BadRequest(f"{name}={text[:40]!r} must be a whole number from {least} to {most}")
     return int(text)

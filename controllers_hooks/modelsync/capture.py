@@ -74,7 +74,7 @@ def records(run: Object, tasks: list[Object], view: View) -> list[Record]:
 def _trigger(run: Object) -> dict[str, str]:
     try:
         found: Any = json.loads(annotation(run, TRIGGER))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     said = found.items() if isinstance(found, dict) else ()
     fields = ("wanted", "observed", "reason")

@@ -80,8 +80,8 @@ def owner_name(obj: Object) -> str:
 def run(obj: Object) -> Run:
     """Succeeded or failed as the condition says, anything else is still active."""
     found = condition(obj, "Succeeded")
-    states: dict[object, State] = {"True": "succeeded", "False": "failed"}
-    state = states.get(found.get("status"), "active")
+    states: dict[str, State] = {"True": "succeeded", "False": "failed"}
+    state = states.get(text(found, "status"), "active")
     ended = (
         text(obj, "status.completionTime")
         or text(found, "lastTransitionTime")
@@ -129,5 +129,5 @@ def _owner(obj: Object) -> str:
 def _json(raw: str) -> object:
     try:
         return json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -73,7 +73,7 @@ def job(obj: Object, view: View) -> list[Record]:
 def _side(obj: Object, side: str) -> list[Record]:
     try:
         found = json.loads(annotation(obj, PREFIX + side) or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     many = found if isinstance(found, list) else [found]
     made = (_reference(one, side) for one in many if isinstance(one, dict))
@@ -84,7 +84,7 @@ def _reference(one: dict[str, Any], side: str) -> Record | None:
     uri = text(one, "spec.uri") or text(one, "metadata.name")
     if not uri:
         return None
-    version = one.get("spec", {}).get("digest") or one.get("spec", {}).get("version")
+    version = get(one, "spec.digest") or get(one, "spec.version")
     scalars = {
         n: v
         for n, v in entries(one, "spec").items()

@@ -53,6 +53,11 @@ def text(obj: Any, path: str) -> str:
     return found.strip() if isinstance(found, str) else ""
 
 
+def number(obj: Any, path: str, otherwise: int = 0) -> int:
+    found = get(obj, path)
+    return found if isinstance(found, int) else otherwise
+
+
 def name(obj: Object) -> str:
     return text(obj, "metadata.name")
 

@@ -27,6 +27,7 @@ from controllers_hooks.observers.objects import (
     latest,
     name,
     namespace,
+    number,
     owner,
     reference,
     slot,
@@ -75,13 +76,12 @@ def stateful_set(obj: Object, pods: Sequence[Object], view: View) -> list[Record
 
 def settled(obj: Object) -> bool:
     """Whether the cluster runs what is wanted, and nothing else any more."""
-    status = obj.get("status") or {}
-    wanted = get(obj, "spec.replicas")
-    wanted = 1 if wanted is None else wanted
-    ready = status.get("availableReplicas", status.get("readyReplicas", 0)) or 0
-    current = (get(status, "observedGeneration") or 0) >= (get(obj, "metadata.generation") or 0)
+    status = get(obj, "status")
+    wanted = number(obj, "spec.replicas", 1)
+    ready = number(status, "availableReplicas", number(status, "readyReplicas"))
+    current = number(status, "observedGeneration") >= number(obj, "metadata.generation")
     same = text(status, "currentRevision") == text(status, "updateRevision")
-    counts = (status.get("updatedReplicas") or 0, status.get("replicas") or 0)
+    counts = (number(status, "updatedReplicas"), number(status, "replicas"))
     return current and same and counts == (wanted, wanted) and ready >= wanted
 
 

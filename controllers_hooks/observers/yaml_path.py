@@ -97,8 +97,9 @@ def values(document: Any, path: Path) -> list[str]:
         Unreadable: a text on the way is no YAML, or something larger than a value is there.
     """
     found = list(_at(document, path))
-    if any(isinstance(value, dict) for value in found):
-        raise Unreadable("holds a mapping at the path, not a value; make the path longer")
+    # A list in a list as well: a few lines of aliases would make a text of gigabytes.
+    if any(isinstance(value, (dict, list)) for value in found):
+        raise Unreadable("holds a mapping or lists at the path, no value; make the path longer")
     return [text for value in found if (text := str(value).strip()) not in ("", "null", "~")]
 
 

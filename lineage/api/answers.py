@@ -233,6 +233,9 @@ SCHEMAS: dict[str, Schema] = {
     "Reindexing": _object({"behind": COUNT}),
     "Status": _object({"status": _text("ok", "ok", "ready")}),
 }  # fmt: skip
+SCHEMAS["GraphAsJson"] = {"anyOf": [ref("Graph"), {
+    "type": ["object", "array"], "description": "with `format`: as prov, openlineage or slsa have it",
+}]}  # fmt: skip
 SCHEMAS["ArtifactBeside"] = _object({
     **SCHEMAS["Artifact"]["properties"], "produced_by": _list(DEED), "read_by": _list(DEED)
 })  # fmt: skip

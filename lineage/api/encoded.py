@@ -11,6 +11,8 @@ from lineage.api.requests import bounded_body
 from lineage.errors import BadRequest, TooLarge
 
 _GZIP = 16 + zlib.MAX_WBITS
+_MEMBERS = 64
+"""Files in one: each takes a copy of what follows it, so millions of empty ones take hours."""
 
 
 async def decoded_body(request: Request, most: int) -> bytes:
@@ -30,8 +32,10 @@ async def decoded_body(request: Request, most: int) -> bytes:
 def unpacked(body: bytes, most: int) -> bytes:
     """The contents of a gzip file, of all its members; a bomb is not unpacked beyond `most`."""
     out: list[bytes] = []
-    size = 0
+    size, members = 0, 0
     while body:
+        if (members := members + 1) > _MEMBERS:
+            raise BadRequest(f"the gzip body is over {_MEMBERS} files in one; compress it whole")
         stream = zlib.decompressobj(_GZIP)
         try:
             # One byte more than there may be tells a body at the bound from one over it.

@@ -167,5 +167,5 @@ def _event(position: Position, state: ActionState, of: Namespaces) -> ServerSent
 
 def _position(text: str) -> Position:
     stamp, _, number = text.partition("-")
-    known = stamp.isdecimal() and number.isdecimal() and len(text) < 40
+    known = all(part.isdecimal() and len(part) <= 18 for part in (stamp, number))
     return Position(int(stamp), int(number)) if known else Position()

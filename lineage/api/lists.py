@@ -17,7 +17,7 @@ from lineage.graph import action_node
 from lineage.identity import action_id
 from lineage.merge import ActionState
 from lineage.queries.asof import raise_later
-from lineage.queries.lineage import family_of
+from lineage.queries.references import family_of
 from lineage.records import view, view_artifact
 from lineage.store.ports import ActionFilter, ArtifactFilter, Reader
 

@@ -29,6 +29,11 @@ def from_error(error: LineageError) -> Response:
     return problem(error.status, error.title, error.detail, error.errors)
 
 
+def respond(request: Request, error: LineageError) -> Response:
+    """The answer to an error met before any route: a page for whoever asks for one."""
+    return _answer(request, error.status, error.title, error.detail, error.errors)
+
+
 def install(app: FastAPI) -> None:
     """Every exception of a route becomes a problem; a page is asked for in `lineage.app`."""
 
@@ -84,14 +89,14 @@ def _answer(
     request: Request, status: int, title: str, detail: str, errors: list[dict[str, str]]
 ) -> Response:
     page: Any = getattr(request.app.state, "error_page", None)
-    if page is not None and _wants_page(request):
+    if page is not None and wants_page(request):
         answer = page(request, status, title, detail)
         assert isinstance(answer, Response)
         return answer
     return problem(status, title, detail, errors)
 
 
-def _wants_page(request: Request) -> bool:
+def wants_page(request: Request) -> bool:
     path = request.url.path
     machine = path.startswith(("/api/", "/static/", "/lambda/")) or path in ("/healthz", "/readyz")
     return not machine and "text/html" in request.headers.get("accept", "")

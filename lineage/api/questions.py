@@ -24,7 +24,7 @@ from lineage.api.requests import (
 from lineage.errors import BadRequest, NotFound
 from lineage.graph import Direction
 from lineage.queries.asof import raise_later
-from lineage.queries.lineage import family_of
+from lineage.queries.references import family_of
 from lineage.queries.selection import asked
 from lineage.queries.serving.live import LIMIT, page
 from lineage.queries.serving.timeline import timelines
@@ -34,7 +34,7 @@ router = APIRouter(tags=["ask"])
 
 MAX_DEPTH = 1000
 MAX_SLOTS = 5000
-_GRAPH = answered("Graph", 400, 404, 500, also=[form.media for form in GRAPHS.values()])
+_GRAPH = answered("GraphAsJson", 400, 404, 500, also=[form.media for form in GRAPHS.values()])
 
 
 @router.get("/lineage", response_class=Response, responses=_GRAPH)

@@ -3,6 +3,7 @@ every write is told to the audit log, if there is one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from lineage.store.ports import Guarded, Reader, Verdict
 
 PEER = "lineage.peer"
 """Where `lineage.api.guard` leaves the address of who asks, behind a proxy too."""
+_ACTION = re.compile(r"/actions/(?!batch\Z).*")
 _MANY = 50
 """Lines of the audit log from which on they are written in a thread."""
 
@@ -79,7 +81,7 @@ async def _tell(
     audit: Audit, request: Request, verdicts: Sequence[Verdict], actions: Sequence[Action]
 ) -> None:
     who, address, now = get_access(request).name, peer(request), datetime.now(UTC)
-    did = f"{request.method} {request.url.path.partition('/actions/')[0]}"
+    did = f"{request.method} {_ACTION.sub('/actions', request.url.path)}"
     lines = (
         line(now, who, address, did, action.key, *_outcome(verdict))
         for action, verdict in zip(actions, verdicts, strict=True)

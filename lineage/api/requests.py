@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Query, Request, Response
+from starlette.requests import ClientDisconnect
 
 from lineage.access.scopes import EVERYONE, Access
 from lineage.config import Settings
-from lineage.errors import TooLarge
+from lineage.errors import BadRequest, TooLarge
 from lineage.queries.asof import AsOf
 from lineage.queries.within import Findable, Within
 from lineage.store.ports import Reader, Searcher
@@ -87,11 +88,14 @@ async def bounded_body(request: Request, most: int) -> bytes:
         raise _too_large(most)
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise _too_large(most)
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > most:
+                raise _too_large(most)
+            parts.append(part)
+    except ClientDisconnect as error:
+        raise BadRequest("the body ended before its end; nothing was recorded") from error
     return b"".join(parts)
 
 

@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 
 import lineage
+from lineage.cli.backup import backup
+from lineage.cli.check import check
 from lineage.cli.controller import controller
 from lineage.cli.diff import diff
 from lineage.cli.export import export
@@ -30,10 +32,12 @@ from lineage.cli.prune import prune
 from lineage.cli.read import graph, live, show
 from lineage.cli.record import record
 from lineage.cli.replay import replay
+from lineage.cli.restore import restore
 from lineage.cli.search import reindex, search, stats
 from lineage.cli.serve import serve
 from lineage.cli.stale import stale
 from lineage.cli.target import Target, fail
+from lineage.cli.token import token as tokens
 from lineage.errors import LineageError
 
 __all__ = ["app", "main"]
@@ -64,6 +68,9 @@ for name, command in (
     ("formats", formats),
     ("replay", replay),
     ("prune", prune),
+    ("backup", backup),
+    ("restore", restore),
+    ("check", check),
     ("forward", forward),
     ("controller", controller),
 ):
@@ -73,6 +80,7 @@ app.add_typer(record, name="record")
 import_.command("mlmd")(import_mlmd)
 app.add_typer(import_, name="import")
 app.add_typer(outbox, name="outbox")
+app.add_typer(tokens, name="token")
 
 
 def _version(wanted: bool) -> None:

@@ -110,7 +110,7 @@ def _documents(text: bytes) -> list[Any]:
     """One JSON document, the items of an array, or a document a line."""
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [_document(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     return whole if isinstance(whole, list) else [whole]
 
@@ -118,7 +118,7 @@ def _documents(text: bytes) -> list[Any]:
 def _document(number: int, line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"line {number} is not JSON ({error}); nothing was recorded") from error
 
 

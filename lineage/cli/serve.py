@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
+import ssl
 from ipaddress import ip_address
 from typing import Annotated
 
@@ -11,7 +13,10 @@ import typer
 
 from lineage.cli import logs
 from lineage.cli.target import Target
+from lineage.config import Settings
 from lineage.errors import LineageError
+
+log = logging.getLogger("lineage.serve")
 
 
 def serve(
@@ -30,6 +35,16 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let anyone who reaches a public address in.")
     ] = False,
+    tokens: Annotated[
+        str | None, typer.Option(help="Let in who has a token of this file; see `lineage token`.")
+    ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option(help="Serve over TLS with this certificate (PEM).")
+    ] = None,
+    tls_key: Annotated[str | None, typer.Option(help="The key of the certificate (PEM).")] = None,
+    audit: Annotated[
+        str | None, typer.Option(help="Tell each write to this file; - = standard output.")
+    ] = None,
 ) -> None:
     """Run the server: the API and the viewer.
 
@@ -44,11 +59,17 @@ def serve(
         port=port,
         mlmd_port=mlmd_port,
         read_only=read_only or None,
+        insecure=insecure or None,
+        tokens=tokens,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        audit=audit,
     )
     if settings.read_only and settings.mlmd_port:
         raise typer.BadParameter("--mlmd-port is for writing; leave out --read-only or it.")
-    listener = listen(settings.host, settings.port, insecure)
-    url = f"http://{_shown(listener)}:{listener.getsockname()[1]}"
+    check_tls(settings)
+    listener = listen(settings)
+    url = f"http{'s' if settings.tls_cert else ''}://{_shown(listener)}:{listener.getsockname()[1]}"
 
     from lineage.embedded import app_server
 
@@ -70,21 +91,19 @@ def serve(
     server.run(sockets=[listener])
 
 
-def listen(host: str, port: int, insecure: bool = False) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
     """A bound socket.
 
     Raises:
-        LineageError: the address is taken, not ours, or public without `insecure`.
+        LineageError: the address is taken, not ours, or public and open to anyone.
     """
+    host, port = settings.host, settings.port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
         )[0]
-        if not insecure and not ip_address(str(address[0]).partition("%")[0]).is_loopback:
-            raise LineageError(
-                f"{host} can be reached from outside, and there are no tokens yet: anyone "
-                "could read and record. Listen on 127.0.0.1, or add --insecure to allow it"
-            )
+        if not ip_address(str(address[0]).partition("%")[0]).is_loopback:
+            check_public(settings)
         # The protocol is named: asyncio sets TCP_NODELAY only where it is, and without
         # it every answer waits some 40 ms for an acknowledgement.
         listener = socket.socket(family, kind, protocol)
@@ -97,6 +116,48 @@ def listen(host: str, port: int, insecure: bool = False) -> socket.socket:
             "choose another with --host and --port"
         ) from error
     return listener
+
+
+def check_public(settings: Settings) -> None:
+    """
+    Raises:
+        LineageError: nobody would be asked who they are, and nobody said that this is meant.
+    """
+    asks = settings.tokens or settings.proxies
+    if settings.insecure:
+        return
+    if not asks:
+        raise LineageError(
+            f"{settings.host} can be reached from outside, and nobody would be asked for a token: "
+            "make one with `lineage token create` and name its file with --tokens, listen on "
+            "127.0.0.1, or add --insecure to let anyone read and record"
+        )
+    if settings.mlmd_port and not settings.tokens:
+        raise LineageError(
+            "the clients of --mlmd-port come past the proxy: name a file of tokens with --tokens, "
+            "or add --insecure to let anyone read and record there"
+        )
+    if not settings.tls_cert and not settings.proxies:
+        log.warning("tokens are sent in the clear; add --tls-cert, or end TLS in front of %s",
+                    settings.host)  # fmt: skip
+
+
+def check_tls(settings: Settings) -> None:
+    """
+    Raises:
+        LineageError: the certificate and its key are not there, or no pair.
+    """
+    if settings.tls_key and not settings.tls_cert:
+        raise LineageError("--tls-key needs the certificate: add --tls-cert")
+    if settings.tls_cert:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(settings.tls_cert, settings.tls_key or None, password="")
+        except OSError as error:  # an SSLError is one
+            raise LineageError(
+                f"the certificate {settings.tls_cert} and its key cannot be used: "
+                f"{error.strerror or error}; both are PEM, the key without a password"
+            ) from error
 
 
 def _shown(listener: socket.socket) -> str:

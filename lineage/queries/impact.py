@@ -14,8 +14,9 @@ from typing import Any
 
 from lineage.graph import ArtifactNode, Graph, Node
 from lineage.merge import ArtifactState
-from lineage.queries.lineage import around, resolve
+from lineage.queries.lineage import around
 from lineage.queries.reach import Step, reach
+from lineage.queries.references import resolve
 from lineage.queries.serving.live import location
 from lineage.queries.serving.timeline import Period, timelines
 from lineage.store.ports import Reader

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 
 from lineage.errors import BadRequest
 from lineage.graph import ActionNode, Direction, Graph, Node
-from lineage.queries.lineage import around, lineage, resolve
+from lineage.queries.lineage import around, lineage
+from lineage.queries.references import resolve
 from lineage.queries.terms import Both, Either, Field, Name, Not, Term, Walk, has_field, parse
 from lineage.store.ports import Reader
 

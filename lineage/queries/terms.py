@@ -21,7 +21,7 @@ FIELDS = ("kind", "type", "name", "state", "controller", "namespace")
 MAX_LENGTH = 2000
 MAX_WORDS = 100
 _TOKEN = re.compile(r'\s*([()]|(?:"[^"]*"|[^\s()"])+)')
-_WALK = re.compile(r'(?:(\d*)\+)?("[^"]*"|.+?)(?:\+(\d*))?')
+_WALK = re.compile(r'(?:(\d*)\+)?("[^"]*"|.+?)(?:\+(\d*))?', re.DOTALL)
 _WANTED = "a reference, a field such as type:Model, not or ("
 
 

@@ -204,18 +204,23 @@ def own_properties(state: ArtifactState | ActionState) -> set[str]:
 
 
 def unpack(stored: str | bytes) -> bytes:
-    """The JSON inside a stored `lineage.record`: MLMD keeps an Any as base64 of its bytes.
+    """The JSON inside a stored `lineage.record`.
 
     Read by hand, since a graph of 10,000 nodes does this 10,000 times: type URL (tag, length,
     text), value (tag, length), and in it the StringValue's one field (tag, length, JSON).
     """
-    raw = b64decode(stored)
+    raw = any_bytes(stored)
     at = 2 + raw[1] + 1
     for _ in range(2):
         while raw[at] & 0x80:
             at += 1
         at += 2
     return raw[at - 1 :]
+
+
+def any_bytes(stored: str | bytes) -> bytes:
+    """A stored Any: on PostgreSQL as it is, which begins with a tag; else as base64."""
+    return stored if isinstance(stored, bytes) and stored[:1] == b"\n" else b64decode(stored)
 
 
 def sortable(micros: int) -> str:

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
+from lineage.address import Address
 from lineage.errors import StoreUnavailable
+from lineage.store import servers
 
 # MLMD walks from an artifact or a node to its contexts without an index (docs/mlmd.md, Speed).
 INDEXES = (
@@ -35,7 +37,9 @@ IDS = "(SELECT value FROM json_each(:ids))"
 
 
 def read_engine(path: str) -> Engine:
-    """A pool of read-only connections to a SQLite file that exists already."""
+    """A pool of read-only connections to a store that exists already."""
+    if address := Address.parse(path):
+        return servers.server_engine(address, read_only=True)
     if not os.path.exists(path):
         raise StoreUnavailable(f"{path} does not exist; record something first, or check the path")
 
@@ -57,11 +61,13 @@ def read_engine(path: str) -> Engine:
 
 
 def whose(path: str) -> Literal["nobody", "ours", "another tool"]:
-    """Who made this store, without touching it: "nobody" where there is no file yet.
+    """Who made this store, without touching it: "nobody" where there is nothing yet.
 
     Raises:
         StoreUnavailable: it is no store of ML Metadata, or not of this schema.
     """
+    if address := Address.parse(path):
+        return servers.whose(address, SCHEMA)
     if not os.path.exists(path) or os.path.getsize(path) == 0:
         return "nobody"
     engine = read_engine(path)
@@ -88,7 +94,10 @@ def whose(path: str) -> Literal["nobody", "ours", "another tool"]:
 
 
 def add_indexes(path: str) -> None:
-    """Create what is missing of INDEXES. Only while nothing writes: it takes the write lock."""
+    """Create what is missing of INDEXES in a file. Only while nothing writes: it takes the write
+    lock. On a server the store process does it."""
+    if Address.parse(path):
+        return
     connection = sqlite3.connect(path, timeout=60)
     try:
         for name, table, columns in INDEXES:

@@ -80,12 +80,12 @@ _BY_CONTROLLER = f"""EXISTS (
   WHERE a.execution_id = n.id AND p.string_value = :controller)"""
 
 
-# An artifact is in the contexts of the actions that name it, and of those that did once.
+# An artifact is in the contexts of the controllers that name it, and of those that did once;
+# these are children of their namespaces'.
 _ATTRIBUTED = """EXISTS (
   SELECT 1 FROM Attribution t
-  JOIN Context c ON c.id = t.context_id
-    AND c.type_id IN (SELECT id FROM Type WHERE name = 'lineage.Namespace')
-  JOIN ContextProperty p ON p.context_id = c.id AND p.name = 'display_name'
+  JOIN ParentContext c ON c.context_id = t.context_id
+  JOIN ContextProperty p ON p.context_id = c.parent_context_id AND p.name = 'display_name'
   WHERE t.artifact_id = n.id AND p.string_value IN {})"""
 
 

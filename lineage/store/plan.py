@@ -7,7 +7,6 @@ encoded last, by the writer.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -214,5 +213,5 @@ def foreign_values(rows: Sequence[Any], own: set[str]) -> dict[str, pb.Value]:
         elif bool_ is not None:
             value.bool_value = bool(bool_)
         elif proto is not None:
-            value.proto_value.CopyFrom(any_pb2.Any.FromString(b64decode(proto)))
+            value.proto_value.CopyFrom(any_pb2.Any.FromString(codec.any_bytes(proto)))
     return out

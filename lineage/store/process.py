@@ -5,8 +5,9 @@ on some errors, and shares no file locks with Python's sqlite3 (docs/mlmd.md, tr
 none of that can hurt: request bytes are handed to the library unread, and `StoreProcess`
 (`lineage.store.supervisor`) starts it again when it dies.
 
-Run as `python -m lineage.store.process --sqlite FILE --socket PATH [--mlmd HOST --port N]`. It
-prints `ready`, and ends when its standard input closes, that is when its server is gone.
+Run as `python -m lineage.store.process --sqlite FILE --socket PATH [--mlmd HOST --port N]`, or
+with `--database`, whose address is then the first line of its standard input. It prints
+`ready`, and ends when its standard input closes, that is when its server is gone.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NoReturn
+
+from lineage.errors import LineageError
 
 SERVICE = "ml_metadata.MetadataStoreService"
 UNBOUNDED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -30,6 +34,7 @@ MAX_MESSAGE = 3000
 LOCK_WAIT = 5.0
 EXIT_IN_USE = 75
 EXIT_NO_PORT = 76
+EXIT_NO_DATABASE = 77
 OTHERS = [
     ("grpc.max_receive_message_length", 64 * 2**20),
     ("grpc.max_send_message_length", -1),
@@ -118,8 +123,11 @@ class Store:
         raise AssertionError
 
 
-def serve(store: Store, address: str, options: Any = UNBOUNDED) -> Any:
-    """A started gRPC server that answers MLMD's service by forwarding bytes.
+def serve(
+    store: Store, address: str, options: Any = UNBOUNDED, own: Mapping[str, Any] | None = None
+) -> Any:
+    """A started gRPC server that answers MLMD's service by forwarding bytes; `own` = calls of
+    ours by their full names, bytes to bytes.
 
     Raises:
         RuntimeError: the address is taken, or not ours.
@@ -128,14 +136,28 @@ def serve(store: Store, address: str, options: Any = UNBOUNDED) -> Any:
 
     codes = {code.value[0]: code for code in grpc.StatusCode}
 
+    def answered(call: Any) -> Any:
+        def answer(request: bytes, context: Any) -> bytes:
+            try:
+                return bytes(call(request))
+            except LineageError as error:
+                context.abort(grpc.StatusCode.UNAVAILABLE, str(error)[:MAX_MESSAGE])
+
+        return answer
+
     class Forward(grpc.GenericRpcHandler):  # type: ignore[misc]
         def service(self, details: Any) -> Any:
+            if own and details.method in own:
+                return grpc.unary_unary_rpc_method_handler(answered(own[details.method]))
             service, _, method = details.method.lstrip("/").partition("/")
             if service != SERVICE or not store.knows(method):
                 return None
 
             def answer(request: bytes, context: Any) -> bytes:
-                response, message, code = store.call(method, request)
+                try:
+                    response, message, code = store.call(method, request)
+                except LineageError as error:
+                    context.abort(grpc.StatusCode.UNAVAILABLE, str(error)[:MAX_MESSAGE])
                 if code:
                     context.abort(codes[code], message[:MAX_MESSAGE])
                 return response
@@ -165,9 +187,33 @@ def _exit_with_parent() -> NoReturn:
     os._exit(0)
 
 
+def open_file(options: argparse.Namespace) -> tuple[Store, None, int]:
+    """The store, and the descriptor of the lock on its file."""
+    lock = hold_lock(options.sqlite + ".lock", options.wait)
+    create_wal(options.sqlite)
+    return Store(sqlite_config(options.sqlite)), None, lock
+
+
+def open_database() -> tuple[Store, Mapping[str, Any], None]:
+    """The store on a server. Its address comes over the pipe: arguments are for all to see.
+    Exits with EXIT_NO_DATABASE, saying why, when the database cannot be used."""
+    from lineage.address import Address
+    from lineage.store.remote import RemoteStore
+
+    address = Address.parse(sys.stdin.buffer.readline().decode().strip())
+    assert address is not None
+    try:
+        store = RemoteStore(address)
+    except LineageError as error:
+        print(str(error), file=sys.stderr, flush=True)
+        sys.exit(EXIT_NO_DATABASE)
+    return store, store.own, None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sqlite", required=True)
+    parser.add_argument("--sqlite")
+    parser.add_argument("--database", action="store_true")
     parser.add_argument("--socket", required=True)
     parser.add_argument("--wait", type=float, default=LOCK_WAIT)
     parser.add_argument("--mlmd", metavar="HOST")
@@ -176,17 +222,14 @@ def main() -> None:
     # Signals to the whole group (Ctrl-C) are for the server, which still has writes to finish.
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
-    lock = hold_lock(options.sqlite + ".lock", options.wait)
-    create_wal(options.sqlite)
-    store = Store(sqlite_config(options.sqlite))
-    server = serve(store, f"unix:{options.socket}")
+    store, own, lock = open_database() if options.database else open_file(options)
+    server = serve(store, f"unix:{options.socket}", own=own)
     # Held to the end: gRPC stops a server that nobody holds.
     others = serve_others(store, options.mlmd, options.port) if options.mlmd else None
     print("ready", flush=True)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     server.wait_for_termination()
-    del others
-    os.close(lock)
+    del others, lock
 
 
 if __name__ == "__main__":

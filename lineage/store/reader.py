@@ -274,8 +274,14 @@ def _encode(*values: str | int) -> str:
 def _decode(cursor: str, types: tuple[type, ...]) -> tuple[Any, ...]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:
+        json.dumps(values, ensure_ascii=False).encode()  # no database takes half a character
+    except (ValueError, RecursionError):
         values = None
-    if not isinstance(values, list) or [type(v) for v in values] != list(types):
+    if (
+        not isinstance(values, list)
+        or [type(v) for v in values] != list(types)
+        or any(isinstance(v, int) and abs(v) >= 2**63 for v in values)
+        or "\0" in str(values[0])
+    ):
         raise BadRequest("cursor: not one of ours; leave it out to begin at the first page")
     return tuple(values)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Callable
 
 import grpc
 
+from lineage.address import Address, shown
 from lineage.errors import LineageError, StoreError, StoreFull, StoreInUse, StoreUnavailable
 from lineage.store.process import EXIT_IN_USE, EXIT_NO_PORT, LOCK_WAIT, SERVICE, UNBOUNDED
 
@@ -40,16 +42,17 @@ class StoreRefused(StoreError):
 
 
 class StoreProcess:
-    """The store process of one SQLite file, restarted whenever it dies.
+    """The store process of one store, restarted whenever it dies.
 
     `mlmd` = host and port on which it answers MLMD's other clients too.
     `call` raises StoreUnavailable when the process went away (the call may or may not
     have been committed: read before writing again) and StoreRefused when MLMD said no.
     """
 
-    def __init__(self, sqlite: str, mlmd: tuple[str, int] | None = None) -> None:
+    def __init__(self, store: str, mlmd: tuple[str, int] | None = None) -> None:
         self._mlmd = mlmd
-        self._sqlite = os.path.abspath(sqlite)
+        self._address = Address.parse(store)
+        self._store = store if self._address else os.path.abspath(store)
         self._folder = tempfile.mkdtemp(prefix="lineage-")
         self._socket = os.path.join(self._folder, "store")
         self._closing = threading.Event()
@@ -81,12 +84,13 @@ class StoreProcess:
 
     def begin(self, method: str, request: bytes, timeout: float = 60.0) -> Callable[[], bytes]:
         """Send a call; what is returned waits for its answer. Several may be under way: the
-        store takes them one after the other."""
+        store takes them one after the other. `method` is one of MLMD's, or the path of another."""
+        path = method if method.startswith("/") else f"/{SERVICE}/{method}"
         channel = self._channel
         if channel is None or not self._ready.is_set():
             raise StoreUnavailable("the store process is restarting; try again shortly")
         try:
-            future = channel.unary_unary(f"/{SERVICE}/{method}").future(request, timeout=timeout)
+            future = channel.unary_unary(path).future(request, timeout=timeout)
         except ValueError:  # the channel was closed by a restart
             raise StoreUnavailable("the store process is restarting; try again shortly") from None
 
@@ -97,6 +101,8 @@ class StoreProcess:
                 raise StoreUnavailable("the store process went away during the call") from None
             except grpc.RpcError as error:
                 code = error.code()
+                if code is grpc.StatusCode.DEADLINE_EXCEEDED and (process := self._process):
+                    process.kill()  # it hangs, and holds what others wait for
                 if code in _GONE:
                     raise StoreUnavailable("the store process went away during the call") from None
                 private = error.details() or ""
@@ -129,7 +135,8 @@ class StoreProcess:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._socket)
         command = [sys.executable, "-m", "lineage.store.process"]
-        command += ["--sqlite", self._sqlite, "--socket", self._socket, "--wait", str(LOCK_WAIT)]
+        where = ["--database"] if self._address else ["--sqlite", self._store]
+        command += [*where, "--socket", self._socket, "--wait", str(LOCK_WAIT)]
         if self._mlmd:
             command += ["--mlmd", self._mlmd[0], "--port", str(self._mlmd[1])]
         process = subprocess.Popen(
@@ -140,6 +147,10 @@ class StoreProcess:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
         self._process = process
+        if self._address:
+            with contextlib.suppress(OSError):
+                process.stdin.write(f"{self._store.strip()}\n".encode())  # type: ignore[union-attr]
+                process.stdin.flush()  # type: ignore[union-attr]
         killer = threading.Timer(START_TIMEOUT, process.kill)
         killer.start()
         said = process.stdout.readline()  # type: ignore[union-attr]
@@ -158,12 +169,16 @@ class StoreProcess:
         reason = stderr.decode(errors="replace").strip().rpartition("\n")[2]
         if process.returncode == EXIT_IN_USE:
             return StoreInUse(
-                f"{self._sqlite} is {reason}; ask that server with --url, stop it, or read "
+                f"{self._store} is {reason}; ask that server with --url, stop it, or read "
                 "beside it with `lineage serve --read-only`"
             )
         if process.returncode == EXIT_NO_PORT:
             return LineageError(f"{reason} for MLMD's clients; choose another with --mlmd-port")
-        return StoreUnavailable(f"the store process for {self._sqlite} did not start: {reason}")
+        if process.returncode == -signal.SIGABRT:
+            reason = "ml-metadata ended the process; check the address of the database"
+        return StoreUnavailable(
+            f"the store process for {shown(self._store)} did not start: {reason}"
+        )
 
     def _watch(self) -> None:
         while not self._closing.is_set():

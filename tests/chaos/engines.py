@@ -5,28 +5,31 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tests.databases import SERVERS, need
 
 from .recorders import warm
 from .rounds import Round, Summary
 from .system import System
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", *SERVERS)
 
 
 @contextmanager
 def system(engine: str) -> Iterator[System]:
     """A running one; gone, with all it wrote, in the end."""
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    made = System(folder)
-    try:
-        warm()
+    warm()
+    with ExitStack() as stack:
+        # Durable: nothing that the server has acknowledged may be lost when it is killed.
+        database = stack.enter_context(need(engine)()) if engine in SERVERS else None
+        folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        made = System(folder, database)
+        stack.callback(made.close)
         made.start()
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def series(engine: str, seeds: Sequence[int], kinds: Sequence[str] = ()) -> Iterator[Summary]:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tests.conftest import COMMAND, clean_environment
+from tests.conftest import COMMAND, READY, clean_environment
 
 from . import clients, outboxes
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .rounds import Round
 
 Fault = Callable[["Round", random.Random], None]
-IN_USE_WAIT = 60.0
+IN_USE = "is in use by process {} on {} since 20"
 
 
 def kill_api(round_: Round, chance: random.Random) -> None:
@@ -61,18 +61,13 @@ def kill_recorder(round_: Round, chance: random.Random) -> None:
 
 
 def kill_database(round_: Round, chance: random.Random) -> None:
-    database = round_.system.database
-    assert database is not None
-    database.kill()
-    time.sleep(chance.uniform(0, 0.5))
-    database.start()
+    with round_.system.without_database(lambda database: database.kill()):
+        time.sleep(chance.uniform(0, 0.5))
 
 
 def restart_database(round_: Round, chance: random.Random) -> None:
-    database = round_.system.database
-    assert database is not None
-    database.stop()
-    database.start()
+    with round_.system.without_database(lambda database: database.stop()):
+        pass
 
 
 def fill_disk(round_: Round, chance: random.Random) -> None:
@@ -93,11 +88,10 @@ def fill_disk(round_: Round, chance: random.Random) -> None:
 def limit_files(round_: Round, chance: random.Random) -> None:
     """A quota: no file of server and store may grow."""
     api = chance.choice(round_.system.apis)
-    limited = [pid for pid in (api.pid, api.store_pid) if pid is not None]
-    _limit(limited, 4096)
+    _limit((api.pid, api.store_pid), 4096)
     time.sleep(chance.uniform(0.3, 1.0))
-    # Those that were started meanwhile have inherited it.
-    _limit({*limited, *filter(None, (api.pid, api.store_pid))}, resource.RLIM_INFINITY)
+    # A store process that was started meanwhile has inherited it.
+    _limit((api.pid, api.store_pid), resource.RLIM_INFINITY)
 
 
 def clock(round_: Round, chance: random.Random) -> None:
@@ -124,12 +118,22 @@ def second_server(round_: Round, chance: random.Random) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=clean_environment(LINEAGE_STORE=round_.system.store, COLUMNS="1000"),
+        env=clean_environment(LINEAGE_STORE=round_.system.store, PYTHONUNBUFFERED="1"),
     )
-    said, _ = process.communicate(timeout=IN_USE_WAIT)
-    if process.returncode == 1 and f"process {holder} on {os.uname().nodename} since " in said:
-        return
-    round_.complaints.append(f"a second server on one store got: {said[-500:]!r}")
+    assert process.stdout is not None
+    said = ""
+    try:
+        while line := process.stdout.readline():
+            said += line
+            if line.startswith(READY):
+                process.terminate()
+    finally:
+        process.kill()
+        process.wait()
+    if round_.system.apis[0].pid != holder:
+        return  # the first was killed meanwhile: then this one may have been the first
+    if not (process.returncode == 1 and IN_USE.format(holder, os.uname().nodename) in said):
+        round_.complaints.append(f"a second server on one store got: {said[-500:]!r}")
 
 
 def _signal(pid: int | None, number: int) -> None:
@@ -138,8 +142,8 @@ def _signal(pid: int | None, number: int) -> None:
             os.kill(pid, number)
 
 
-def _limit(pids: Iterable[int], most: int) -> None:
-    for pid in pids:
+def _limit(pids: Iterable[int | None], most: int) -> None:
+    for pid in filter(None, pids):
         with contextlib.suppress(ProcessLookupError):
             _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, hard))

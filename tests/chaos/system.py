@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import select
 import shutil
 import signal
@@ -14,27 +15,22 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from lineage.client import Client
 from lineage.errors import ServerUnreachable
 from tests.conftest import COMMAND, READY, clean_environment
+from tests.database_server import DatabaseServer
 
 PATIENCE = 90.0
 """Seconds after which a system that was left alone again must answer."""
 SMALL_DISK = "64m"
+SERVERS = 2
+"""So many share a database that is a server itself."""
+PORTS = range(12_000, 20_000)
+"""Below those that systems give to clients: a port must be free again for a server's return."""
 
-
-class Database(Protocol):
-    """A database server of one's own; `url` is what `--store` takes."""
-
-    url: str
-
-    def kill(self) -> None: ...
-    def stop(self) -> None: ...
-    def start(self) -> None: ...
 
 
 class Api:
@@ -48,14 +44,15 @@ class Api:
         self._lock = threading.RLock()
 
     @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+    def pid(self) -> int | None:
+        """None while it is not there."""
+        process = self._process
+        return process.pid if process is not None else None
 
     @property
     def store_pid(self) -> int | None:
         """Of its store process; None while there is none."""
-        return next(iter(store_processes(self.pid)), None)
+        return next(store_processes(self.pid), None) if self.pid is not None else None
 
     def start(self) -> None:
         """Until it answers. Whoever still holds port or store gets a moment to let go."""
@@ -121,17 +118,27 @@ class Api:
 class System:
     """All of it: `folder` is outside of what may fill up, `disk` is where things are written."""
 
-    def __init__(self, folder: Path, database: Database | None = None, servers: int = 1) -> None:
+    def __init__(self, folder: Path, database: DatabaseServer | None = None) -> None:
+        """Without a `database`: one server on a SQLite file, else several on a database of it."""
         self.folder, self.database = folder, database
-        self.disk, self.mounted = small_disk(folder) if database is None else (folder, False)
-        self.store = str(self.disk / "lineage.db") if database is None else database.url
+        self.disk, self.mounted = small_disk(folder)
+        self.store = database.create() if database else str(self.disk / "lineage.db")
+        servers = SERVERS if database else 1
         self.apis = [Api(self.store, folder / f"serve{n}.log") for n in range(servers)]
+        self._database_lock = threading.Lock()
 
     def start(self) -> None:
-        if self.database is not None:
-            self.database.start()
         for api in self.apis:
             api.start()
+
+    @contextlib.contextmanager
+    def without_database(self, end: Callable[[DatabaseServer], None]) -> Iterator[None]:
+        """The block runs while it is away; `end` makes it go."""
+        assert self.database is not None
+        with self._database_lock:
+            end(self.database)
+            yield
+            self.database.start()
 
     def settle(self) -> float:
         """Start what is down and wait until all of it answers: the seconds that took."""
@@ -146,8 +153,6 @@ class System:
         for api in self.apis:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 api.stop()
-        if self.database is not None:
-            self.database.stop()
         if self.mounted:
             subprocess.run(["umount", "--lazy", str(self.disk)], check=False)
 
@@ -162,9 +167,11 @@ def store_processes(pid: int) -> Iterator[int]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def small_disk(folder: Path) -> tuple[Path, bool]:

@@ -44,6 +44,8 @@ def documents(body: bytes) -> list[Any]:
     """
     try:
         whole = json.loads(body)
+    except RecursionError as error:
+        raise BadRequest("the file is nested too deeply; it holds no events") from error
     except ValueError:
         lines = enumerate(body.split(b"\n"), 1)
         return [_line(number, line) for number, line in lines if line.strip()]
@@ -53,7 +55,7 @@ def documents(body: bytes) -> list[Any]:
 def _line(number: int, line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"line {number} is not JSON: {error}") from error
 
 

@@ -16,7 +16,7 @@ from lineage.errors import NotFound
 from lineage.graph import Node, action_node, artifact_node
 from lineage.merge import ActionState, ArtifactState
 from lineage.queries.asof import AsOf
-from lineage.queries.lineage import resolve
+from lineage.queries.references import resolve
 from lineage.queries.serving.timeline import Period, timelines
 from lineage.store.ports import Reader
 from lineage.times import asked, iso

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from lineage.errors import BadRequest
 from lineage.identity import canonical_uri
 from lineage.merge import ActionState, ArtifactState
-from lineage.queries.lineage import family_of
+from lineage.queries.references import family_of
 from lineage.queries.staleness.trained import (
     TRAIN,
     Made,

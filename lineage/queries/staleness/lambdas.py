@@ -15,7 +15,7 @@ from lineage.errors import NotFound
 from lineage.graph import ArtifactNode, action_node, artifact_node
 from lineage.merge import ActionState, ArtifactState
 from lineage.needs_sync import NeedsSync
-from lineage.queries.lineage import family_of
+from lineage.queries.references import family_of
 from lineage.queries.serving.brought import brought
 from lineage.queries.serving.deploys import Tracks
 from lineage.queries.serving.timeline import Period, Run, Timeline, moments, timelines

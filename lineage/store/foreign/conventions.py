@@ -251,7 +251,7 @@ def _properties(values: Values) -> Iterator[tuple[str, Any]]:
 def _meta(text: Any) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -91,14 +91,15 @@ async function answer(text: string): Promise<void> {
     const found = (await got.json()) as { items?: Hit[]; detail?: string };
     if (mine.signal.aborted) return;
     if (!got.ok) return show(pages, found.detail ?? "The search failed.");
-    const entries = things(found.items ?? []).slice(0, MOST).map(entry);
+    const named = (thing: Hit[]): number => Number(thing[0]!.name.toLowerCase() !== words);
+    const entries = things(found.items ?? []).sort((a, b) => named(a) - named(b)).slice(0, MOST).map(entry);
     show([...entries, ...pages], entries.length ? "" : "Nothing is called that. Names, URIs, commits, digests and parameters are searched.");
   } catch {
     if (!mine.signal.aborted) show(pages, "The server did not answer.");
   }
 }
 
-/** Each thing once, where its best version was found. */
+/** Each thing once, where its best version was found; what is called just that comes first. */
 function things(hits: Hit[]): Hit[][] {
   const found = new Map<string, Hit[]>();
   for (const hit of hits) {
