@@ -35,7 +35,8 @@ def fleet(models: int = 10, versions: int = 50, until: datetime = UNTIL) -> Iter
 def release(number: int, version: int, done: datetime) -> Iterator[Record]:
     """One version of one model, deployed at `done`."""
     data = {"type": "Dataset", "uri": data_uri(number), "version": f"v{version + 1}"}
-    model = {"type": "Model", "uri": model_uri(number), "version": f"m-{version + 1:04}"}
+    model = {"type": "Model", "uri": model_uri(number), "version": f"m-{version + 1:04}",
+             "name": label(number)}  # fmt: skip
     name, minutes = label(number), timedelta(minutes=1)
     yield _act("fetch", number, version, done - 60 * minutes, 6 * minutes,
                outputs=[{**data, "properties": {"rows": 9000 + 310 * version}}])  # fmt: skip

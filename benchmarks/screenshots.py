@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import httpx2
@@ -61,9 +62,12 @@ def main() -> None:
 def _fill(url: str) -> None:
     kind = {"content-type": "application/x-ndjson"}
     past = (p.read_bytes() for p in sorted((ROOT / "examples" / "label_bot").glob("*.ndjson")))
-    made = fleet.lines(fleet.fleet(5, 18, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    made = fleet.lines(fleet.fleet(5, 18, now))
+    # Fetched and trained once more, but not deployed: its slot is behind.
+    waiting = fleet.lines(islice(fleet.release(0, 18, now), 2))
     with httpx2.Client(base_url=url, timeout=60) as http:
-        for content in (*past, made):
+        for content in (*past, made, waiting):
             answer = http.post("/api/v1/actions/batch", content=content, headers=kind)
             answer.raise_for_status()
 

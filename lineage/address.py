@@ -12,7 +12,12 @@ from typing import Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
 PORTS = {"mysql": 3306, "postgresql": 5432}
-_SCHEMES = {"mysql": "mysql", "mariadb": "mysql", "postgresql": "postgresql", "postgres": "postgresql"}
+_SCHEMES = {
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+}
 # What ml-metadata puts into its SQL as it is (docs/mlmd.md, trap 11).
 _NAMES = {"mysql": r"[A-Za-z0-9_$]{1,64}", "postgresql": r"[a-z_][a-z0-9_]{0,62}"}
 

@@ -47,6 +47,7 @@ from lineage.api.measures import Measures
 from lineage.api.now import Now
 from lineage.api.requests import answer
 from lineage.api.telemetry import Telemetry
+from lineage.address import Address, shown
 from lineage.config import Settings
 from lineage.errors import Forbidden, LineageError, StoreError, StoreUnavailable
 from lineage.formats.drawn import every
@@ -150,18 +151,18 @@ def _open_store(app: FastAPI, settings: Settings) -> Any:
     if settings.read_only:
         return _open_to_read(app, settings, _SERVED_READ_ONLY)
     if as_it_is:
-        log.warning("%s was written by another tool; it is read as it is", settings.store)
+        log.warning("%s was written by another tool; it is read as it is", shown(settings.store))
         return _open_to_read(app, settings, _AS_IT_IS)
     return _open_to_write(app, settings)
 
 
 def _open_to_read(app: FastAPI, settings: Settings, why: str) -> Any:
     from lineage.store.database import read_engine
-    from lineage.store.raw import RawPages
+    from lineage.store.raw_table import raw_pages
 
     engine = read_engine(settings.store)
     app.state.recorder, app.state.store = _ReadOnly(why), None
-    app.state.raw = RawPages(settings.store)
+    app.state.raw = raw_pages(settings.store, engine)
     _open_questions(app, settings, engine, index=False)
 
     def close() -> None:
@@ -173,24 +174,25 @@ def _open_to_read(app: FastAPI, settings: Settings, why: str) -> Any:
 
 def _open_to_write(app: FastAPI, settings: Settings) -> Any:
     from lineage.store.database import add_indexes, read_engine
-    from lineage.store.gate import FileGate
+    from lineage.store.gate import gate_of
     from lineage.store.lookup import Lookup
-    from lineage.store.raw import RawEvents
+    from lineage.store.raw_table import raw_events
     from lineage.store.supervisor import StoreProcess
     from lineage.store.writer import Writer
 
-    os.makedirs(os.path.dirname(os.path.abspath(settings.store)), exist_ok=True)
+    if Address.parse(settings.store) is None:
+        os.makedirs(os.path.dirname(os.path.abspath(settings.store)), exist_ok=True)
     mlmd = (settings.host, settings.mlmd_port) if settings.mlmd_port else None
     store = StoreProcess(settings.store, mlmd)
     try:
         store.start()
         add_indexes(settings.store)
         engine = read_engine(settings.store)
-        raw = RawEvents(settings.store, settings.openlineage_size)
+        raw = raw_events(settings.store, settings.openlineage_size)
     except BaseException:
         store.close()
         raise
-    gate = FileGate(settings.store)
+    gate = gate_of(settings.store)
     writer = Writer(store, Lookup(engine), app.state.measures.committed, gate)
     app.state.recorder, app.state.store, app.state.raw = writer, store, raw
     _measure(app.state.measures, writer, store)
@@ -216,7 +218,7 @@ def _open_questions(app: FastAPI, settings: Settings, engine: Any, index: bool) 
     from lineage.store.watch import FeedWatch
 
     app.state.reader = SqlReader(engine)
-    app.state.searcher = open_searcher(engine, settings.store, index=index)
+    app.state.searcher = open_searcher(engine, settings.store, index, settings.cache)
     listening = app.state.events = events.Events(FeedChanges(Feed(engine)))
     app.state.measures.gauge(
         "lineage_listeners", "Streams of /api/v1/events that are open.", lambda: listening.count

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any, NamedTuple, Self
 
+from lineage.address import Address
 from lineage.errors import LineageError
 
 PREFIX = "LINEAGE_"
@@ -26,6 +27,11 @@ class InvalidSetting(LineageError, ValueError):
 
 
 def _text(value: str) -> str:
+    return value.strip()
+
+
+def _store(value: str) -> str:
+    Address.parse(value.strip())
     return value.strip()
 
 
@@ -94,7 +100,13 @@ def _setting(default: Any, meaning: str, parse: Callable[[str], Any], secret: bo
 class Settings:
     """Everything that can be set, with its default."""
 
-    store: str = _setting("lineage.db", "The database: a path of a SQLite file.", _text)
+    store: str = _setting(
+        "lineage.db", "The database: a path of a SQLite file, mysql://… or postgresql://….",
+        _store, secret=True,
+    )  # fmt: skip
+    cache: str = _setting(
+        "", "The directory of the search index of a store on a server; empty = the user's.", _text
+    )
     host: str = _setting("127.0.0.1", "The address the server listens on.", _text)
     port: int = _setting(8080, "The port the server listens on; 0 = any free one.", _port)
     mlmd_port: int = _setting(0, "The port for ML Metadata's own clients; 0 = none.", _port)

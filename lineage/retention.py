@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lineage.queries.keeping import Upstream, bound, closings, needed
+from lineage.queries.keeping import Upstream, needed, spare
 from lineage.store.database import read_engine, whose
 from lineage.store.keeping import choose
 from lineage.store.keeping.policy import Policy
@@ -95,11 +95,8 @@ def _leaving(
     stays.add(slots.roots)
     leaving = choose.old(engine, policy, stage("Looking for what is old", choose.size(engine)))
     old = len(leaving.numbers)
-    leaving.spare(stays.ids | slots.stay)
     stage("Looking at what is left", None)
-    leaving.spare(closings(reader, slots.ended, leaving.numbers.__contains__))
-    for found in bound(reader, choose.names(engine), leaving.numbers.__contains__):
-        leaving.spare(found)
+    spare(reader, leaving, slots, stays, choose.names(engine))
     return leaving, old
 
 

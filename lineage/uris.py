@@ -29,7 +29,8 @@ _SECRET_QUERY = re.compile(
 _LOGIN = re.compile(r"[:@]|%3a|%40", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCP = re.compile(r"(?:[^@/\s:]+@)?([A-Za-z0-9.-]+):(?!/)([^:\s].*)\Z")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Neither a URI nor a version holds these: control characters, and halves of characters."""
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 _KEEP = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")

@@ -17,11 +17,12 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import struct_pb2
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
+from sqlalchemy import make_url
 
 NAMESPACE = "team-a"
 PIPELINE = "train-and-check"
@@ -29,7 +30,10 @@ PER_RUN = 7
 """Executions of a run, the two DAGs among them."""
 
 
-def build(kind: str, path: Path, runs: int = 3) -> Path:
+Where = TypeVar("Where", str, Path)
+
+
+def build(kind: str, path: Where, runs: int = 3) -> Where:
     """A store of this kind, made in a process of its own."""
     command = [sys.executable, "-m", "tests.neighbours", kind, str(path), str(runs)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -37,8 +41,20 @@ def build(kind: str, path: Path, runs: int = 3) -> Path:
 
 
 def opened(path: str) -> metadata_store.MetadataStore:
+    """A file, or a database by its URL."""
     config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = path
+    if "://" not in path:
+        config.sqlite.filename_uri = path
+        return metadata_store.MetadataStore(config)
+    url = make_url(path)
+    if url.drivername == "mysql":
+        config.mysql.CopyFrom(pb.MySQLDatabaseConfig(
+            host=url.host, port=url.port, database=url.database, user=url.username,
+            password=url.password))  # fmt: skip
+    else:
+        config.postgresql.CopyFrom(pb.PostgreSQLDatabaseConfig(
+            host=url.host, port=str(url.port), dbname=url.database, user=url.username,
+            password=url.password))  # fmt: skip
     return metadata_store.MetadataStore(config)
 
 

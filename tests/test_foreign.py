@@ -23,6 +23,7 @@ from lineage.cli.import_mlmd import renamed
 from lineage.errors import StoreUnavailable
 from lineage.graph import Graph
 from lineage.identity import action_id, node_id, node_number
+from lineage.merge import ActionState
 from lineage.model import Action, parse_action
 from lineage.queries.asof import AsOf
 from lineage.queries.lineage import lineage
@@ -34,7 +35,7 @@ from lineage.store.ports import ActionFilter, ArtifactFilter
 from lineage.store.reader import SqlReader
 from ui.columns import columns
 
-from . import neighbours
+from . import databases, neighbours
 from .conftest import COMMAND, MakeServer, clean_environment
 from .test_store import Store, act
 
@@ -49,7 +50,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: neighbours.build(kind, folder / f"{kind}.db") for kind in kinds}
 
 
-def reader(path: Path) -> SqlReader:
+def reader(path: Path | str) -> SqlReader:
     return SqlReader(read_engine(str(path)))
 
 
@@ -414,6 +415,69 @@ def test_a_store_is_brought_over_whole_and_again_changes_nothing(
     (metrics, *_) = ours.artifacts(ArtifactFilter(type="Metrics"), None, 9).items
     assert metrics.uri.startswith("mlmd://prod/artifact/")
     assert "prepare (cached)" in names(lineage(ours, metrics.id, "upstream"), "action")
+
+
+Look = Callable[[SqlReader], Any]
+LOOKS: dict[str, Look] = {
+    "actions": lambda r: {s.key: told(s) for s in r.actions(ActionFilter(), None, 100).items},
+    "pages": lambda r: len(r.actions(ActionFilter(), r.actions(ActionFilter(), None, 7).cursor, 99).items),
+    "artifacts": lambda r: {
+        a.id: (a.uri, a.version, a.type, a.name, a.properties)
+        for a in r.artifacts(ArtifactFilter(), None, 100).items
+    },
+    "controllers": lambda r: r.controllers(None, 9).items,
+    "latest": lambda r: {who: len(recent.actions) for who, recent in r.latest(4, None).items()},
+    "families": lambda r: sorted(a.id for a in r.families(["gs://team-a/raw.csv"])["gs://team-a/raw.csv"]),
+    "graph": lambda r: (g := lineage(r, "prepared"), sorted(g.nodes), len(g.edges))[1:],
+    "group": lambda r: sorted(lineage(r, "mlmd://execution/4").nodes),
+    "walk": lambda r: [state.key for chunk, _ in r.walk() for state in chunk],
+    **{
+        str(filter): lambda r, f=filter: {s.key for s in r.actions(f, None, 99).items}  # type: ignore[misc]
+        for filter in (
+            ActionFilter(q="EVALU"), ActionFilter(state="failed"), ActionFilter(type="dag"),
+            ActionFilter(namespace="team-a", controller="train-and-check"), ActionFilter(until=1),
+            ActionFilter(parent=RUN),
+        )
+    },
+}  # fmt: skip
+
+
+def told(state: ActionState) -> Any:
+    """All but the times, which no two stores share."""
+    fields = {n: v for n, (_, v) in state.fields.items() if n not in ("started_at", "ended_at")}
+    return fields, state.edges
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "postgresql"])
+def test_a_store_on_a_database_server_reads_as_one_in_a_file(
+    engine: str, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    """Where Kubeflow keeps its own: the same lists, graphs and filters; and it is brought over."""
+    url = neighbours.build("kfp", databases.shared(engine).create())
+    there, here = reader(url), reader(stores["kfp"])
+    assert whose(url) == "another tool"
+    for name, look in LOOKS.items():
+        assert look(there) == look(here), name
+    target = tmp_path / "ours.db"
+    arguments = ("--store", str(target), "import", "mlmd", "--as", "prod", "--json")
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, check=True,
+        env={**clean_environment(), "MLMD_STORE": url},
+    )  # fmt: skip
+    assert (json.loads(done.stdout)["created"], json.loads(done.stdout)["failed"]) == (15, 0)
+    assert len(reader(target).actions(ActionFilter(), None, 100).items) == 15
+
+
+def test_what_cannot_be_brought_over_is_named(tmp_path: Path) -> None:
+    """No file, no database's address: a line with the remedy, and nothing is made."""
+    for source, said in (("none.db", "there is no file"), ("mysql://host/db", "write mysql://")):
+        arguments = ("--store", str(tmp_path / "ours.db"), "import", "mlmd", "--from", source)
+        done = subprocess.run(
+            [*COMMAND, *arguments], capture_output=True, text=True, env=clean_environment(),
+            cwd=tmp_path, check=False,
+        )  # fmt: skip
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_artifacts_that_nothing_touched_are_counted_not_forgotten(tmp_path: Path) -> None:

@@ -202,6 +202,21 @@ def test_clients_and_recorders_write_one_store_and_meet(running: tuple[Server, S
         assert both[0] == "d/1" and len(both) == 6
 
 
+def test_what_the_sdk_of_kubeflow_metadata_calls_is_answered(
+    running: tuple[Server, Standard],
+) -> None:
+    """Its workspace, execution, data set, model and metrics: one graph, as in its explorer."""
+    server, client = running
+    neighbours.kubeflow_metadata(client.store)
+    with server.client() as here:
+        graph = here.lineage("gs://kubeflow/metrics.csv")
+        assert {n["name"] for n in graph["nodes"]} == {
+            "synthetic-data", "execution2020-07-10T23:10:31.249904",
+            "xgboost-synthetic-traing-eval"}  # fmt: skip
+        (action,) = here.actions(controller="xgboost-synthetic")
+        assert action["type"] == "process"
+
+
 def test_our_records_outlive_what_a_client_may_do_to_them(
     running: tuple[Server, Standard],
 ) -> None:

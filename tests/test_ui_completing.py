@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.graph import ActionNode, ArtifactNode
+from lineage.graph import ActionNode, ArtifactNode, Node
 from lineage.queries.terms import Field, Name, parse
 from ui.completing import MOST, completions
 
@@ -18,7 +18,7 @@ spoken = st.one_of(
 @given(spoken, spoken, spoken)
 def test_every_word_is_one_term_that_means_it(type_: str, name: str, uri: str) -> None:
     """Whatever things are called: written as offered, it is a field or a reference, never more."""
-    nodes = [
+    nodes: list[Node] = [
         ArtifactNode("1", type_, uri, "v"),
         ActionNode("2", name, type_, name, "c", name, name, "complete", 0, 1),
     ]

@@ -182,6 +182,29 @@ def test_back_and_forward(here: Tab) -> None:
     expect(page.locator(".g-node.g-focus")).to_have_attribute("data-id", slot or "")
 
 
+def test_the_breadcrumb_is_the_walk_so_far(here: Tab) -> None:
+    """Live › slot › model: each step a link back, which shortens the walk, as does the back
+    button; another view of the same is no step; a reload keeps it, a section begins anew."""
+    page = here.open("/")
+    crumbs = page.locator(".crumbs li")
+    page.get_by_role("link", name="issue-triage", exact=True).click()
+    page.locator(".g-node.t-model").first.dblclick()
+    expect(page.locator(".g-node.g-focus")).to_have_attribute("data-id", MODEL_ID)
+    assert [text.split()[0] for text in crumbs.all_inner_texts()] == ["Live"] + ["issue-triage"] * 2
+    page.get_by_role("link", name="Upstream", exact=True).click()
+    expect(page.locator(".g-node.t-slot")).to_have_count(0)
+    expect(crumbs).to_have_count(3)
+    page.reload()
+    expect(crumbs).to_have_count(3)
+    crumbs.nth(1).get_by_role("link").click()
+    expect(crumbs).to_have_count(2)
+    expect(page.locator(".g-node.t-slot.g-focus")).to_be_visible()
+    page.go_back()
+    expect(crumbs).to_have_count(3)
+    page.get_by_role("link", name="Flow", exact=True).click()
+    expect(crumbs).to_have_text(["Flow"])
+
+
 def test_a_copied_link_shows_the_same_view(here: Tab, demo: Server, chromium: Browser) -> None:
     """Selection, zoom and open stacks stand in the address: another browser shows the same."""
     page = here.open(graph_of(TRIAGE))
@@ -440,6 +463,45 @@ def test_the_selection_completes_what_is_written(here: Tab) -> None:
     expect(page.locator(".g-node.t-metrics")).to_have_count(0)
     expect(node(page, "deploy deployer")).to_be_visible()
     assert asked(page)["select"].startswith("not type:Metrics and type:Model or")
+
+
+def test_a_mistake_in_the_selection_leaves_the_graph(demo: Server, chromium: Browser) -> None:
+    """The place of the mistake is said above the whole graph, and the text is there to mend."""
+    with tab(chromium, demo.url) as opened:
+        for written, says in (
+            ("type:Model and and", "character 16"),
+            ("no-such-thing+", "no-such"),
+        ):
+            page = opened.open(graph_of(MODEL, select=written), status=400 + 4 * ("no" in written))
+            expect(page.locator(".banner.bad")).to_contain_text(says)
+            expect(page.locator(".g-node.g-focus")).to_be_visible()
+            expect(page.locator(".selection input[name=select]")).to_have_value(written)
+
+
+def test_what_is_printed_says_exactly_when(here: Tab) -> None:
+    """For auditors: the exact time beside the relative one, a heading, and nothing to click."""
+    page = here.open(graph_of(MODEL))
+    node(page, "train trainer").wait_for()
+    page.emulate_media(media="print")
+    exact = "getComputedStyle(document.querySelector('time[data-ago]'), '::after').content"
+    assert "attr" in page.evaluate(exact) or "UTC" in page.evaluate(exact)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert page.locator("h1").bounding_box()["height"] > 10  # type: ignore[index]
+    for selector in (".rail", ".top", ".tools", ".zooms", "#time"):
+        expect(page.locator(selector)).to_be_hidden()
+
+
+def test_an_opened_legend_can_be_seen_beside_the_graph(here: Tab) -> None:
+    """It covers nothing and nothing covers it."""
+    page = here.open(graph_of(MODEL))
+    node(page, "train trainer").wait_for()
+    page.locator(".legend summary").click()
+    page.wait_for_timeout(100)
+    canvas, keys = (page.locator(one).bounding_box() for one in ("[data-graph]", ".keys"))
+    time_ = page.locator("#time").bounding_box()
+    assert canvas and keys and time_
+    assert canvas["y"] + canvas["height"] <= keys["y"]
+    assert keys["y"] + keys["height"] <= time_["y"] + 2
 
 
 def focus(page: Page, wanted: Locator) -> None:

@@ -25,7 +25,7 @@ from ui.versions import Family
 
 LISTED = 50
 """Rows of a section; when there are more, the page says so."""
-_OPTIONAL = ("error", "params", "trigger", "code", "links", "parent", "by")
+_OPTIONAL = ("state", "error", "params", "trigger", "code", "links", "parent", "by")
 _CODE = ("repo", "commit", "path", "image", "dirty")
 _TRIGGER = ("reason", "wanted", "observed")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -117,7 +117,13 @@ def lineage_page(
     if not shows.of and not shows.select:
         return _start(request, reader, now)
     past = reader if shows.as_of is None else AsOf(reader, shows.as_of)
-    graph = _graph(past, shows)
+    mistake = None
+    try:
+        graph = _graph(past, shows)
+    except (BadRequest, NotFound) as error:
+        if not (shows.of and shows.select):
+            raise
+        mistake, graph = error, _graph(past, replace(shows, select=""))
     live_ids = contexts.live_ids(live_at(request, shows.as_of).items)
     shown = _shown(graph, shows, live_ids)
     picture, trouble = _picture(shown, shows, live_ids, shows.as_of or now)
@@ -127,8 +133,10 @@ def lineage_page(
         "lineage.html",
         request,
         shows.as_of or now,
+        mistake.status if mistake else 200,
         section="Lineage",
         asked=shows,
+        mistake=mistake.detail if mistake else "",
         focus=focus,
         shown=shown,
         picture=picture,

@@ -8,6 +8,7 @@ client chose, so the number of series is bounded by the code.
 from __future__ import annotations
 
 import time
+from collections import Counter as tally
 from collections.abc import Callable, Iterator, Sequence
 
 from fastapi import APIRouter, Request, Response
@@ -96,8 +97,9 @@ class Measures:
         now = time.time()
         self._commits.observe(seconds)
         self._groups.observe(len(actions))
+        for outcome, count in tally(verdict.outcome or "failed" for verdict in verdicts).items():
+            self._reports.labels(outcome).inc(count)
         for action, verdict in zip(actions, verdicts, strict=True):
-            self._reports.labels(verdict.outcome or "failed").inc()
             if action.reported_at is not None and verdict.outcome is not None:
                 self._lag.observe(max(0.0, now - action.reported_at.timestamp()))
 

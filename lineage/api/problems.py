@@ -21,7 +21,7 @@ def problem(
 ) -> Response:
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail,
             "errors": errors or []}  # fmt: skip
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers = {"Retry-After": "1"} if status in (429, 503) else {}
     return Response(orjson.dumps(body), status, headers, "application/problem+json")
 
 

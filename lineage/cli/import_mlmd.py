@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lineage.address import Address
 from lineage.cli.record import conclude
 from lineage.cli.target import Json, Target, console
 from lineage.identity import NODE, node_named
@@ -28,16 +29,24 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 def import_mlmd(
     ctx: typer.Context,
-    source: Annotated[Path, typer.Option("--from", help="The SQLite file of the other store.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            envvar="MLMD_STORE",
+            help="The other store: a SQLite file, mysql://… or postgresql://….",
+        ),
+    ],
     name: Annotated[
         str | None,
-        typer.Option("--as", help="What to call that store; the name of its file if left out."),
+        typer.Option("--as", help="What to call that store; as its file or database if left out."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Bring over a store of Kubeflow Pipelines, Kubeflow Metadata, TFX or another MLMD client.
 
-    The file is only read. Interrupted? Run it again: what is there already stays as it is.
+    It is only read. Interrupted? Run it again: what is there already stays as it is. A URL with
+    a password belongs into MLMD_STORE, where `ps` does not show it.
 
     Example: `lineage import mlmd --from kfp.db --as kfp-prod`
     """
@@ -45,7 +54,8 @@ def import_mlmd(
     from lineage.embedded import embedded
 
     target: Target = ctx.obj
-    called = name or source.stem.lower()
+    address = _address(source)
+    called = name or (address.database if address else Path(source).stem).lower()
     if not _NAME.match(called):
         raise typer.BadParameter("--as wants small letters, digits, '.', '_' and '-'.")
     with embedded(source, read_only=True) as there, target.client(read_only=False) as here:
@@ -53,12 +63,23 @@ def import_mlmd(
         seen: set[tuple[str, str]] = set()
         with _progress(there_are["actions"]["total"]) as advance:
             lines = _lines(there, called, seen, advance)
-            tally = send(here, batches(str(source), lines))
+            tally = send(here, batches(str(address or source), lines))
     alone = there_are["artifacts"]["total"] - len(seen)
     if alone > 0:
         said = f"{alone} artifacts that no action read or wrote stayed where they are"
         console(stderr=True).print(said, style="yellow", soft_wrap=True)
     conclude(tally, as_json)
+
+
+def _address(source: str) -> Address | None:
+    """None = a file, which must be there: an empty store is not what is meant."""
+    try:
+        address = Address.parse(source)
+    except ValueError as error:
+        raise typer.BadParameter(f"--from: {error}") from error
+    if address is None and not Path(source).is_file():
+        raise typer.BadParameter(f"--from: there is no file {source}")
+    return address
 
 
 def renamed(record: dict[str, Any], store: str) -> dict[str, Any]:

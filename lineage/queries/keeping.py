@@ -6,20 +6,21 @@ closure, since there may be a million. What leaves by age is the store's to know
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from lineage.identity import action_id
 from lineage.merge import ActionState, ArtifactState
 from lineage.queries.asof import AsOf
 from lineage.queries.rules import bindings, copies
 from lineage.queries.serving.deploys import KINDS, MOST
-from lineage.queries.serving.present import CLAIMS, Present, present
+from lineage.queries.serving.present import CLAIMS, Present, told
 from lineage.store.ports import Reader
 
 CHUNK = 500
 """Nodes whose states are held at once."""
 SLOTS = 200
+NAMES = 50
 
 
 class Upstream:
@@ -69,8 +70,8 @@ class Needed:
     def __init__(self) -> None:
         self.roots: set[str] = set()
         self.stay: set[str] = set()
-        self.ended: list[str] = []
-        """Slots (canonical URIs) in which nothing is live."""
+        self.ended: dict[str, set[str]] = {}
+        """Slots (canonical URIs) in which nothing is live, and the actions that say so."""
 
 
 def needed(reader: Reader, since: int, past: bool) -> Needed:
@@ -79,51 +80,73 @@ def needed(reader: Reader, since: int, past: bool) -> Needed:
     live at any moment since then."""
     out = Needed()
     for uris in _slots(reader):
-        now, _ = present(reader, uris)
-        then, _ = present(AsOf(reader, since), uris)
-        for place in now:
-            out.roots |= _held(place)
-        for place in then if past else ():
-            out.roots |= _held(place)
-        out.stay |= {id_ for place in (*now, *then) for id_ in _told(place)}
-        out.ended += sorted(set(uris) - {place.uri for place in now})
+        now, _ = told(reader, uris)
+        then, _ = told(AsOf(reader, since), uris)
+        for places, roots in ((now, True), (then, past)):
+            for place in places:
+                if not place.live.terms:
+                    out.ended.setdefault(place.uri, set()).update(_said(place))
+                    continue
+                out.stay |= _said(place)
+                out.roots |= _held(place) if roots else set()
         if past:
             out.roots |= {a.id for a in _deploys(reader, uris) if (a.ended or 0) >= since}
     return out
 
 
-def closings(reader: Reader, slots: Sequence[str], leaves: Callable[[str], bool]) -> set[str]:
-    """Of slots in which nothing is live: the deploys that say so, where older ones stay. If
-    they left, what was there before would seem to be live."""
-    out: set[str] = set()
-    for start in range(0, len(slots), SLOTS):
-        for slot in slots[start : start + SLOTS]:
-            deploys = sorted(_deploys(reader, [slot]), key=lambda a: a.ended or 0)
-            first = next((n for n, a in enumerate(deploys) if not leaves(a.id)), len(deploys))
-            out |= {action.id for action in deploys[first:]}
-    return out
+class Leaving(Protocol):
+    """Actions (ids) that would leave."""
+
+    def __contains__(self, id_: str) -> bool: ...
+    def spare(self, ids: Collection[str]) -> None:
+        """These stay."""
+        ...
 
 
-def bound(
-    reader: Reader, names: Iterable[Sequence[str]], leaves: Callable[[str], bool]
+def spare(
+    reader: Reader, leaving: Leaving, slots: Needed, stays: Upstream, names: Sequence[str]
+) -> None:
+    """Take out of `leaving` what must stay: what `slots` needs, what `stays` holds, and
+    whatever else would make what is left tell a lie. `names` = artifacts (ids) that may have
+    been read without a version."""
+    leaving.spare(stays.ids | slots.stay)
+    changed = True
+    while changed:
+        changed = False
+        for found in (*_closings(reader, slots.ended, leaving), *_bound(reader, names, leaving)):
+            leaving.spare(found)
+            changed = True
+
+
+def _closings(
+    reader: Reader, slots: Mapping[str, set[str]], leaving: Leaving
 ) -> Iterator[set[str]]:
-    """Actions that would leave, but made the version that is meant where one that stays read
-    a name (chunks of ids in `names`) without a version. If they left, an older version would
-    seem to be meant. What these read in turn counts too."""
-    for chunk in names:
-        readers = (a for some in reader.touching(chunk, "in").values() for a in some)
-        waiting = {a.id: a for a in readers if not leaves(a.id)}
-        seen = set(waiting)
+    """Of slots in which nothing is live: the deploys that say so, where others stay. If they
+    left, something would seem to be live."""
+    for slot, said in slots.items():
+        found = {id_ for id_ in said if id_ in leaving}
+        if found and any(action.id not in leaving for action in _deploys(reader, [slot])):
+            yield found
+
+
+def _bound(reader: Reader, names: Sequence[str], leaving: Leaving) -> Iterator[set[str]]:
+    """Those that made the version which is meant where one that stays read a name without a
+    version. If they left, an older version would seem to be meant."""
+    seen: set[str] = set()
+    for start in range(0, len(names), NAMES):
+        touching = reader.touching(names[start : start + NAMES], "in")
+        stay = {a.id: a for some in touching.values() for a in some if a.id not in leaving}
+        waiting = [action for id_, action in stay.items() if id_ not in seen]
+        seen |= stay.keys()
         while waiting:
-            some = dict(islice(waiting.items(), CHUNK))
-            versions = {edge.source for edge in bindings(reader, some.values())}
-            made = reader.touching(sorted(versions), "out").values() if versions else ()
-            makers = {a.id: a for states in made for a in states}
-            found = {id_: a for id_, a in makers.items() if id_ not in seen and leaves(id_)}
-            seen |= found.keys()
-            waiting = {id_: a for id_, a in waiting.items() if id_ not in some} | found
-            if found:
-                yield set(found)
+            some, waiting = waiting[:CHUNK], waiting[CHUNK:]
+            versions = sorted({edge.source for edge in bindings(reader, some)})
+            made = reader.touching(versions, "out").values() if versions else ()
+            makers = {a.id: a for states in made for a in states if a.id in leaving}
+            if makers:
+                yield set(makers)
+            waiting += [action for id_, action in makers.items() if id_ not in seen]
+            seen |= makers.keys()
 
 
 def _slots(reader: Reader) -> Iterator[list[str]]:
@@ -133,19 +156,19 @@ def _slots(reader: Reader) -> Iterator[list[str]]:
         after = uris[-1]
 
 
-def _held(place: Present) -> Iterator[str] | set[str]:
+def _held(place: Present) -> set[str]:
     out: set[str] = set()
     for kind, said in place.kinds.items():
-        told = said.track.deploys[:CLAIMS] if kind == "claimed" else ()
-        for deploy in (*(term.deploy for term in said.terms), *told):
+        claims = said.track.deploys[:CLAIMS] if kind == "claimed" else ()
+        for deploy in (*(term.deploy for term in said.terms), *claims):
             # Whoever put the same version there before may have told of its model.
             out |= {deploy.action.id, deploy.deployment.id}
         out |= {term.cause.action.id for term in said.terms}
     return out
 
 
-def _told(place: Present) -> Iterator[str]:
-    return (d.action.id for said in place.kinds.values() for d in said.track.deploys)
+def _said(place: Present) -> set[str]:
+    return {d.action.id for said in place.kinds.values() for d in said.track.deploys}
 
 
 def _deploys(reader: Reader, slots: Sequence[str]) -> Iterator[ActionState]:

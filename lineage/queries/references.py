@@ -134,10 +134,17 @@ def _by_last_part(reader: Reader, ref: str) -> list[str]:
             listed = _some(found)
             raise BadRequest(f"{ref!r} names {len(found)} things; write one of them out: {listed}")
         near |= names.keys()
+    near = near or _versions(reader, ref.rpartition("@")[0])
     hint = f"; near it are {_some(near)}" if near else ""
     raise NotFound(
         f"nothing is called {ref!r}: give an id, a URI, URI@version or the key of an action{hint}"
     )
+
+
+def _versions(reader: Reader, name: str) -> set[str]:
+    """What there is of a thing that was named at a version it does not have."""
+    found = reader.artifacts(ArtifactFilter(q=name), None, _SUGGESTED + 1).items if name else []
+    return {f"{one.uri}@{one.version}" for one in found if one.version}
 
 
 def _uris(reader: Reader, ref: str) -> dict[str, tuple[bool, list[str]]]:

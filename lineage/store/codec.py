@@ -184,8 +184,11 @@ def context(type_id: int, name: str, display_name: str) -> pb.Context:
 
 def controller_path(cluster: str, namespace: str, name: str) -> str:
     """`cluster/namespace/name`; a slash in a cluster's name (an ARN has one) is encoded."""
-    parts = (part.replace("%", "%25").replace("/", "%2F") for part in (cluster, namespace))
-    return "/".join((*parts, name))
+    return "/".join((path_part(cluster), path_part(namespace), name))
+
+
+def path_part(text: str) -> str:
+    return text.replace("%", "%25").replace("/", "%2F")
 
 
 def split_controller(path: str) -> tuple[str, str, str]:

@@ -95,7 +95,7 @@ _FEW = 10_000
 _OWN = """(
   SELECT DISTINCT a.execution_id FROM ContextProperty c
   JOIN ContextProperty p ON p.context_id = c.context_id AND p.name = 'display_name'
-    AND p.string_value LIKE '%/' || :of_namespace || '/' || :controller
+    AND p.string_value LIKE :whose ESCAPE '!'
   JOIN Association a ON a.context_id = c.context_id
   WHERE c.name = 'name' AND c.string_value = :controller LIMIT {most})"""
 
@@ -114,12 +114,16 @@ def starts(db: Connection, filter: ActionFilter) -> tuple[str, dict[str, str]]:
         return parts, {"run": action_id(filter.parent)}
     if filter.controller is None:
         return everyone, {}
-    who = {"of_namespace": "%" if filter.namespace is None else filter.namespace}
-    own = f"SELECT COUNT(*) FROM {_OWN.format(most=_FEW + 1)}"
+    of = "%" if filter.namespace is None else escaped(codec.path_part(filter.namespace))
+    who = {"whose": f"%/{of}/{escaped(filter.controller)}"}
+    own = f"SELECT COUNT(*) FROM {_OWN.format(most=_FEW + 1)} o"
     if db.execute(text(own), {**who, "controller": filter.controller}).scalar_one() > _FEW:
         return everyone, {}
     # CROSS JOIN: SQLite must not turn them around.
-    return f"{_OWN.format(most=-1)} o CROSS JOIN {everyone} ON s.execution_id = o.execution_id", who
+    return (
+        f"{_OWN.format(most=2**62)} o CROSS JOIN {everyone} ON s.execution_id = o.execution_id",
+        who,
+    )
 
 
 def _within(namespaces: frozenset[str], values: dict[str, Any]) -> str:
@@ -157,5 +161,9 @@ def like(kind: str, name: str, custom: int = 1) -> str:
 
 
 def pattern(q: str) -> str:
-    escaped = q.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{escaped}%"
+    return f"%{escaped(q.lower())}%"
+
+
+def escaped(text: str) -> str:
+    """For LIKE … ESCAPE '!'; a backslash is MySQL's own sign for it, unless told otherwise."""
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -19,6 +19,8 @@ from sqlalchemy import Connection, Engine, text
 from lineage.errors import StoreUnavailable
 from lineage.store.dialect import is_mysql
 
+HOLD, RELEASE = "/lineage.Locks/Hold", "/lineage.Locks/Release"
+"""The calls of the store process: a list of names as JSON, and nothing."""
 PATIENCE = 20
 """Seconds one waits for a lock; groups take less."""
 TYPES = "types"
@@ -108,7 +110,7 @@ class Locks:
     def _hold_postgresql(self, db: Connection, names: list[str]) -> None:
         """A row that is inserted and never committed: whoever inserts it too has to wait."""
         db.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
-        sql = "INSERT INTO lineage_locks (name) SELECT unnest(:names) ON CONFLICT DO NOTHING"
+        sql = "INSERT INTO lineage_locks (name) SELECT unnest(CAST(:names AS text[])) ON CONFLICT DO NOTHING"
         db.execute(text(sql), {"names": names})
 
     def _drop(self) -> None:

@@ -74,6 +74,8 @@ class Plan:
     batches: list[Batch] = field(default_factory=list)
     outcomes: list[Outcome | None] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
+    read: dict[Kind, dict[str, bytes | None]] = field(default_factory=dict)
+    """The records it rests on, as they were read."""
 
 
 class Planner:
@@ -81,6 +83,11 @@ class Planner:
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
+
+    def ids(self, group: Sequence[Action]) -> set[str]:
+        """Of the actions of a group, and of all artifacts it names."""
+        reports = [report(action) for action in group]
+        return {s.id for s, _ in reports} | {a.id for _, found in reports for a in found}
 
     def plan(self, group: Sequence[Action], pending: Sequence[Plan] = ()) -> Plan:
         reports = [report(action) for action in group]
@@ -124,7 +131,9 @@ class Planner:
             else:
                 missing.append(id_)
         load = load_action if kind == "Execution" else load_artifact
-        for id_, found in self._lookup.stored(kind, missing).items():
+        stored = self._lookup.stored(kind, missing)
+        plan.read[kind] = {id_: found.record for id_, found in stored.items()}
+        for id_, found in stored.items():
             state: Any = load(found.record) if found.record else None
             edges = state.edges if kind == "Execution" and state else frozenset()
             ident = Ident(found.mlmd_id, found.type_id)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 import zlib
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lineage.errors import StoreUnavailable
 
@@ -43,6 +44,19 @@ class RawPage(NamedTuple):
     removed: int
 
 
+def page_of(rows: Iterable[Any], after: int, limit: int, most: int, removed: int) -> RawPage:
+    """A page of rows (number, compressed body), of which there may be one too many."""
+    bodies: list[bytes] = []
+    size, last, more = 0, after, False
+    for number, packed in rows:
+        more = len(bodies) == limit or size > most
+        if more:
+            break
+        bodies.append(zlib.decompress(packed))
+        size, last = size + len(bodies[-1]), number
+    return RawPage(bodies, last if more else None, removed)
+
+
 @dataclass(slots=True)
 class _Ticket:
     bodies: Sequence[bytes]
@@ -60,8 +74,6 @@ class RawPages:
         """At most `limit` events, the oldest first, and no more once they are over `most` bytes."""
         if not Path(self._path).exists():
             return RawPage([], None, 0)
-        bodies: list[bytes] = []
-        size, last, more = 0, after, False
         file = Path(self._path).absolute().as_uri()
         with closing(sqlite3.connect(f"{file}?mode=ro", uri=True)) as db:
             (removed,) = db.execute("SELECT removed FROM totals").fetchone()
@@ -69,36 +81,16 @@ class RawPages:
                 "SELECT number, body FROM event WHERE number > ? ORDER BY number LIMIT ?",
                 (after, limit + 1),
             )
-            for number, packed in rows:
-                more = len(bodies) == limit or size > most
-                if more:
-                    break
-                bodies.append(zlib.decompress(packed))
-                size, last = size + len(bodies[-1]), number
-        return RawPage(bodies, last if more else None, removed)
+            return page_of(rows, after, limit, most, removed)
 
 
-class RawEvents(RawPages):
-    """The file as it is written, by one process. Safe to share between threads."""
+class Keeping(ABC):
+    """Those who keep at the same time share one commit. Safe to share between threads."""
 
-    def __init__(self, store: str, most: int) -> None:
-        """`most` = bytes the events may take, compressed.
-
-        Raises:
-            StoreUnavailable: the file cannot be opened.
-        """
-        super().__init__(store)
-        self._most = most
+    def __init__(self) -> None:
         self._waiting: list[_Ticket] = []
         self._queue = threading.Lock()
         self._turn = threading.Lock()
-        try:
-            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_TABLES)
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path} cannot be opened: {error}") from error
 
     def keep(self, bodies: Sequence[bytes]) -> None:
         """Keep events; returns once they are on the disk.
@@ -118,10 +110,6 @@ class RawEvents(RawPages):
                 "so send it again"
             ) from ticket.error
 
-    def close(self) -> None:
-        with self._turn:
-            self._db.close()
-
     def _write(self) -> None:
         with self._queue:
             tickets, self._waiting = self._waiting, []
@@ -133,6 +121,35 @@ class RawEvents(RawPages):
         else:
             for ticket in tickets:
                 ticket.kept = True
+
+    @abstractmethod
+    def _commit(self, bodies: Sequence[bytes]) -> None:
+        """Returns once these are kept, each once however often it comes."""
+
+
+class RawEvents(RawPages, Keeping):
+    """The file as it is written, by one process."""
+
+    def __init__(self, store: str, most: int) -> None:
+        """`most` = bytes the events may take, compressed.
+
+        Raises:
+            StoreUnavailable: the file cannot be opened.
+        """
+        RawPages.__init__(self, store)
+        Keeping.__init__(self)
+        self._most = most
+        try:
+            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_TABLES)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path} cannot be opened: {error}") from error
+
+    def close(self) -> None:
+        with self._turn:
+            self._db.close()
 
     def _commit(self, bodies: Sequence[bytes]) -> None:
         self._db.execute("BEGIN IMMEDIATE")

@@ -23,6 +23,7 @@ from lineage.merge import ActionState, ArtifactState
 from lineage.store import codec, nodes
 from lineage.store import slots as slot_queries
 from lineage.store.database import IDS
+from lineage.store.dialect import is_sqlite
 from lineage.store.filters import action_where, artifact_where, starts
 from lineage.store.foreign import lists as foreign_lists
 from lineage.store.foreign import rows as foreign_rows
@@ -58,6 +59,8 @@ class SqlReader:
 
     def state(self) -> object:
         """SQLite tells a connection, as long as it stays open, whether others committed."""
+        if not is_sqlite(self._engine):
+            return None
         with self._watching:
             if self._watch is None:
                 self._watch = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")

@@ -19,7 +19,7 @@ from lineage.store.select import RECORDS, action_of, fetch
 
 WALKED = 4
 """Starts looked at for each one wanted, before the rest is left to each controller alone."""
-_ALWAYS = "~"  # sorts after every time
+_ALWAYS = "9999-12-31T23:59:59.999999Z"  # sorts after every time, by the rules of any language
 
 _CONTROLLERS = f"""
 SELECT c.id, c.name, p.string_value FROM Context c
@@ -41,7 +41,7 @@ SELECT * FROM (
   FROM Association a CROSS JOIN ExecutionProperty s ON s.execution_id = a.execution_id
     AND s.name = '{codec.STARTED}' AND s.is_custom_property = 1
   WHERE a.context_id IN (SELECT value FROM json_each(:ids)) AND s.string_value <= :until
-) WHERE place <= :each
+) ranked WHERE place <= :each
 """
 
 Starts = list[tuple[str, int]]

@@ -18,11 +18,10 @@ from lineage.address import Address
 from lineage.errors import LineageError
 from lineage.store.database import INDEXES
 from lineage.store.literal import BACKSLASH, QUOTE, decode, encode
-from lineage.store.locks import TYPES, Locks, alone
+from lineage.store.locks import HOLD, RELEASE, TYPES, Locks, alone
 from lineage.store.process import EXIT_NO_DATABASE, Store
 from lineage.store.servers import after_mlmd, before_mlmd, server_engine
 
-HOLD, RELEASE = "/lineage.Locks/Hold", "/lineage.Locks/Release"
 _SIGNS = tuple(sign.encode() for sign in ("\\", BACKSLASH, QUOTE))
 _UNREAD = ("google.protobuf.Struct", "google.protobuf.Any")
 """Messages that ml-metadata stores as base64 or bytes."""

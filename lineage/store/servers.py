@@ -17,12 +17,12 @@ from lineage.address import Address
 from lineage.errors import LineageError, StoreUnavailable
 from lineage.store import dialect
 
+_AWAY = (OperationalError, InterfaceError)
 DRIVERS = {"mysql": "pymysql", "postgresql": "psycopg"}
 _TIMEOUTS: dict[str, dict[str, Any]] = {
     "mysql": {"connect_timeout": 10, "read_timeout": 120, "write_timeout": 120},
     "postgresql": {"connect_timeout": 10},
 }
-_SNAPSHOT = "REPEATABLE READ"
 
 
 def server_engine(address: Address, read_only: bool, pooled: bool = True) -> Engine:
@@ -32,12 +32,16 @@ def server_engine(address: Address, read_only: bool, pooled: bool = True) -> Eng
         LineageError: its driver is not installed.
     """
     name, driver = address.engine, DRIVERS[address.engine]
-    url = URL.create(f"{name}+{driver}", address.user, address.password, address.host,
-                     address.port, address.database)  # fmt: skip
+    # PyMySQL would take a password for Latin-1; only bytes it takes as they are.
+    password: Any = address.password.encode() if name == "mysql" else address.password
+    url = URL.create(f"{name}+{driver}", None, None, address.host, address.port, address.database)
+    # A reader's answer is one snapshot; who writes sees what others committed before.
+    level = "REPEATABLE READ" if read_only else "READ COMMITTED"
     pool: dict[str, Any] = {"pool_size": 8, "pool_pre_ping": True} if pooled else {}
     try:
         engine = create_engine(
-            url, paramstyle="pyformat", isolation_level=_SNAPSHOT, connect_args=_TIMEOUTS[name],
+            url, paramstyle="pyformat", isolation_level=level, 
+            connect_args={**_TIMEOUTS[name], "user": address.user, "password": password},
             poolclass=None if pooled else NullPool, **pool,
         )  # fmt: skip
     except ImportError as error:
@@ -52,12 +56,11 @@ def server_engine(address: Address, read_only: bool, pooled: bool = True) -> Eng
         prepare(connection, read_only)
 
     @event.listens_for(engine, "handle_error")
-    def _failed(context: Any) -> None:
-        if isinstance(context.sqlalchemy_exception, OperationalError | InterfaceError):
-            reason = " ".join(str(context.original_exception).split())
-            context.chained_exception = StoreUnavailable(
-                f"the database {address} does not answer as it should: {reason}"
-            )
+    def _failed(context: Any) -> StoreUnavailable | None:
+        if context.is_pre_ping or not isinstance(context.sqlalchemy_exception, _AWAY):
+            return None
+        reason = " ".join(str(context.original_exception).split())
+        return StoreUnavailable(f"the database {address} cannot be used: {reason}")
 
     dialect.translate(engine)
     return engine
@@ -77,11 +80,13 @@ def whose(address: Address, schema: int) -> Literal["nobody", "ours", "another t
         version = db.execute(text("SELECT MAX(schema_version) FROM MLMDEnv")).scalar()
         if version is None:
             return "nobody"  # being made
-    if version != schema:
-        raise StoreUnavailable(
-            f"{address} has schema {version} of ML Metadata, and only {schema} is read"
-        )
-    return "ours" if MARK in tables else "another tool"
+        if version != schema:
+            raise StoreUnavailable(
+                f"{address} has schema {version} of ML Metadata, and only {schema} is read"
+            )
+        if MARK in tables:
+            return "ours"
+        return "another tool" if db.execute(text(_ANYTHING)).scalar() else "nobody"
 
 
 def before_mlmd(engine: Engine) -> None:
@@ -133,6 +138,9 @@ OWN_TABLES = {
 }
 
 
+_ANYTHING = "SELECT EXISTS (SELECT 1 FROM Artifact) OR EXISTS (SELECT 1 FROM Execution)"
+
+
 def _tables(db: Connection) -> set[str]:
     here = "DATABASE()" if dialect.is_mysql(db) else "current_schema()"
     sql = f"SELECT table_name FROM information_schema.tables WHERE table_schema = {here}"
@@ -166,7 +174,7 @@ def _compare_mysql(db: Connection) -> None:
         return
     tables = [row[0] for row in db.exec_driver_sql("SHOW TABLES")]
     mended = f"CHARACTER SET utf8mb4 COLLATE {_collation(db)}"
-    if db.exec_driver_sql("SELECT (SELECT COUNT(*) FROM Artifact) + (SELECT COUNT(*) FROM Execution)").scalar():
+    if db.execute(text(_ANYTHING)).scalar():
         raise StoreUnavailable(
             "this database takes A for a in names, so records would be lost. Stop who writes to it "
             f"and run: {' '.join(f'ALTER TABLE `{t}` CONVERT TO {mended};' for t in tables)}"
@@ -191,6 +199,4 @@ def _compare_postgresql(db: Connection) -> None:
     for table, column, collation, most in rows.all():
         if column in _ORDERED.get(table, ()) and collation != "C":
             kind = f"VARCHAR({most})" if most else "TEXT"
-            db.exec_driver_sql(
-                f'ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind} COLLATE "C"'
-            )
+            db.exec_driver_sql(f'ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind} COLLATE "C"')

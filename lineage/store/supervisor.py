@@ -73,6 +73,11 @@ class StoreProcess:
         threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
 
     @property
+    def shared(self) -> bool:
+        """Whether others may write to this store as well."""
+        return self._address is not None
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 

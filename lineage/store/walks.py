@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from lineage.store.database import IDS
+from lineage.store.dialect import is_mysql, is_sqlite
 from lineage.store.foreign.rows import actions_numbered, artifacts_numbered, types
 from lineage.store.ports import Closure
 from lineage.store.select import INS, OUTS, RECORDS, action_of, artifact_of, fetch
 
+WIDE = 12
+"""Hops in which a wide graph has grown over any limit."""
 NEAR = 1000
 """Actions whose artifacts count as equally near when a walk is cut."""
 SEEDS = 400
@@ -30,6 +33,8 @@ class Found:
     actions: dict[int, None] = field(default_factory=dict)
     artifacts: dict[int, None] = field(default_factory=dict)
     truncated: bool = False
+    frontier: bool = False
+    """There may be more behind the last level."""
 
     @property
     def size(self) -> int:
@@ -41,6 +46,13 @@ def reach(db: Connection, way: str, starts: Found, depth: int | None, most: int)
     far = f"({far}){_unfolded(db)}"
     if depth is not None:
         return _levels(db, starts, near, far, depth, most)
+    if is_mysql(db):
+        # It makes the whole of a recursive query before it cuts it: what is wide is walked level
+        # by level, and what is still not at its end is a long, thin chain.
+        found = _levels(db, starts, near, far, WIDE, most)
+        if found.truncated or not found.frontier:
+            return found
+        starts = Found(found.actions, found.artifacts)
     sql = f"SELECT execution_id FROM Event b WHERE artifact_id IN {IDS} AND type IN {far}"
     first = starts.actions | dict.fromkeys(r[0] for r in fetch(db, sql, starts.artifacts))
     found = _recursive(db, first, near, far, most)
@@ -63,8 +75,12 @@ def _recursive(db: Connection, starts: dict[int, None], near: str, far: str, mos
     """SQLite's queue is first in, first out: what a limit leaves is what lies nearest."""
     found: dict[int, None] = {}
     ids = list(starts)
+    cut = f"LIMIT {most + 1}"
     for begin in range(0, len(ids), SEEDS):
-        seeds = " UNION ALL ".join(f"SELECT {int(id_)}" for id_ in ids[begin : begin + SEEDS])
+        some = ids[begin : begin + SEEDS]
+        seeds = f"SELECT id FROM Execution WHERE id IN ({', '.join(map(str, some))})"
+        if is_sqlite(db):
+            seeds = " UNION ALL ".join(f"SELECT {int(id_)}" for id_ in some)
         sql = f"""
         WITH RECURSIVE walk(id) AS (
           {seeds}
@@ -72,8 +88,8 @@ def _recursive(db: Connection, starts: dict[int, None], near: str, far: str, mos
           SELECT b.execution_id FROM walk
           JOIN Event a ON a.execution_id = walk.id AND a.type IN ({near})
           JOIN Event b ON b.artifact_id = a.artifact_id AND b.type IN {far}
-          LIMIT {most + 1}
-        ) SELECT id FROM walk
+          {cut if is_sqlite(db) else ""}
+        ) SELECT id FROM walk {"" if is_sqlite(db) else cut}
         """
         found |= dict.fromkeys(row[0] for row in db.execute(text(sql)))
     return Found(found, {}, len(found) > most)
@@ -98,6 +114,8 @@ def _levels(db: Connection, starts: Found, near: str, far: str, depth: int, most
             break
         if not actions and not artifacts:
             break
+    else:
+        found.frontier = True
     return found
 
 

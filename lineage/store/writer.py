@@ -2,7 +2,8 @@
 
 Two threads. The *planner* takes what is queued, reads, merges and encodes it; the *committer*
 sends each plan to the store process and tells the waiting. So one group is planned while the
-one before it commits. Exactly one writer per database.
+one before it commits. Exactly one writer per file; a database on a server has several, and
+then the committer does it all (`lineage.store.sharing`).
 
 When the store process dies in a call, nobody knows whether the call was committed. Then,
 and whenever MLMD refuses, the group is planned again from what the database holds; merging
@@ -22,22 +23,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from lineage.errors import Forbidden, LineageError, StoreError, StoreFull, StoreUnavailable
-from lineage.identity import action_id
+from lineage.errors import LineageError, StoreError, StoreFull, StoreUnavailable
 from lineage.model import Action
+from lineage.store.commit import commit, failed, verdicts
 from lineage.store.encode import Call, Encoder
 from lineage.store.gate import Gate, NoGate
 from lineage.store.intake import GROUP, Done, Intake, Ticket
 from lineage.store.lookup import Lookup
-from lineage.store.mlmd import Ids, Mlmd
+from lineage.store.mlmd import Mlmd
 from lineage.store.plan import Plan, Planner
 from lineage.store.ports import Verdict
+from lineage.store.sharing import Shared
 from lineage.store.supervisor import StoreProcess, StoreRefused
 
 log = logging.getLogger("lineage.store")
 
 PATIENCE = 30.0
-_OF_OTHERS = "key: it is the key of an action of another namespace; choose one of your own"
 VOID = -1
 """The generation of a group that must be planned again."""
 Committed = Callable[[Sequence[Action], Sequence[Verdict], float], None]
@@ -68,6 +69,11 @@ class Writer:
         self._planner = Planner(lookup)
         self._mlmd = Mlmd(store)
         self._encoder = Encoder(self._mlmd, lookup)
+        self._shared = (
+            Shared(store, self._planner, self._encoder, self._mlmd, lookup)
+            if store.shared
+            else None
+        )
         self._intake = Intake()
         self._plans: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._in_flight: deque[_Group] = deque()
@@ -122,6 +128,8 @@ class Writer:
         self._plans.put(None)
 
     def _plan(self, tickets: list[Ticket], actions: list[Action]) -> _Group | None:
+        if self._shared is not None:  # what is planned ahead, others may change
+            return _Group(tickets, actions, Plan(), [], VOID)
         with self._planning:
             generation = self._generation
             in_flight = list(self._in_flight)
@@ -134,7 +142,7 @@ class Writer:
                 plan, calls, generation = Plan(), [], VOID
             except Exception as error:
                 log.exception("a group could not be planned")
-                _tell(tickets, [_failed(action, _safe(error)) for action in actions])
+                _tell(tickets, [failed(action, _safe(error)) for action in actions])
                 return None
             group = _Group(tickets, actions, plan, calls, generation)
             self._in_flight.append(group)
@@ -149,18 +157,21 @@ class Writer:
                 verdicts = self._commit_group(group)
             except Exception as error:
                 log.exception("a group could not be committed")
-                verdicts = [_failed(action, _safe(error)) for action in group.actions]
-            self._in_flight.popleft()
+                verdicts = [failed(action, _safe(error)) for action in group.actions]
+            if self._in_flight:
+                self._in_flight.popleft()
             self._gate.leave()
             self._intake.finished(len(group.actions))
             _tell(group.tickets, verdicts)
             self._committed(group.actions, verdicts, time.monotonic() - began)
 
     def _commit_group(self, group: _Group) -> list[Verdict]:
+        if self._shared is not None:
+            return self._shared.commit(group.actions)
         if group.generation == self._generation:
             try:
-                self._commit(group.calls)
-                return _verdicts(group.actions, group.plan)
+                commit(self._mlmd, group.calls)
+                return verdicts(group.actions, group.plan)
             except LineageError as error:
                 log.warning("a commit failed and is tried again: %s", error)
         with self._planning:
@@ -178,57 +189,24 @@ class Writer:
             self._store.wait_ready(max(0.0, deadline - time.monotonic()))
             try:
                 plan = self._planner.plan(actions)
-                self._commit(self._encoder.encode(plan))
-                return _verdicts(actions, first if first.outcomes else plan)
+                commit(self._mlmd, self._encoder.encode(plan))
+                return verdicts(actions, first if first.outcomes else plan)
             except StoreUnavailable:
                 time.sleep(0.05)
             except StoreFull as error:
-                return [_failed(action, error) for action in actions]
+                return [failed(action, error) for action in actions]
             except StoreRefused as error:
                 if len(actions) == 1:
-                    return [_failed(actions[0], error)]
+                    return [failed(actions[0], error)]
                 log.warning("MLMD refused a group (%s); its reports go one by one", error.code)
                 return [v for action in actions for v in self._recover([action], Plan())]
         late = StoreUnavailable(f"the store did not answer for {PATIENCE:.0f} s; try again")
-        return [_failed(action, late) for action in actions]
-
-    def _commit(self, calls: Sequence[Call]) -> None:
-        """Each call is sent before the one before it is answered, unless it needs its ids."""
-        sent: deque[tuple[Call, Callable[[], Ids]]] = deque()
-        for call in calls:
-            while sent and (call.is_open or len(sent) > 1):
-                _identified(*sent.popleft())
-            call.close()
-            sent.append((call, self._mlmd.begin(call.request)))
-        while sent:
-            _identified(*sent.popleft())
-
-
-def _identified(call: Call, ids: Callable[[], Ids]) -> None:
-    execution_ids, artifact_ids = ids()
-    for node, id_ in zip(call.actions, execution_ids, strict=True):
-        node.ident.mlmd_id = id_
-    for node, id_ in zip(call.artifacts, artifact_ids, strict=True):
-        node.ident.mlmd_id = id_
+        return [failed(action, late) for action in actions]
 
 
 def _settle(future: asyncio.Future[list[Verdict]], verdicts: list[Verdict]) -> None:
     if not future.done():  # the client may have gone
         future.set_result(verdicts)
-
-
-def _verdicts(actions: Sequence[Action], plan: Plan) -> list[Verdict]:
-    pairs = zip(actions, plan.outcomes, strict=True)
-    return [
-        _failed(action, Forbidden(_OF_OTHERS))
-        if outcome is None
-        else Verdict(action_id(action.key), outcome)
-        for action, outcome in pairs
-    ]
-
-
-def _failed(action: Action, error: LineageError) -> Verdict:
-    return Verdict(action_id(action.key), None, error)
 
 
 def _safe(error: Exception) -> LineageError:
@@ -256,5 +234,5 @@ def _tell(tickets: Sequence[Ticket], verdicts: list[Verdict]) -> None:
 
 
 def _tell_all(parts: list[tuple[Done, list[Verdict]]]) -> None:
-    for done, verdicts in parts:
-        done(verdicts)
+    for done, told in parts:
+        done(told)

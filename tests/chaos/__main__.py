@@ -9,16 +9,14 @@ import argparse
 import json
 import logging
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from .engines import ENGINES, series
-from .rounds import Summary
+from .summary import Summary, counts, failure, total
 
 console = Console(stderr=True)
 
@@ -54,44 +52,12 @@ def run(
             seeds = range(first, seed + rounds * (place + 1) // len(engines))
             for summary in series(engine, seeds, kinds):
                 done.append(summary)
-                bar.update(task, advance=1, now=f"{engine}, {_counts(total(done))}")
+                bar.update(task, advance=1, now=f"{engine}, {counts(total(done))}")
                 if lines:
                     print(json.dumps(summary.json()), flush=True)
                 if not summary.clean:
                     console.print(failure(summary), markup=False)
     return done
-
-
-def total(done: Sequence[Summary]) -> dict[str, Any]:
-    """The figures of all rounds together."""
-    struck: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
-    for one in done:
-        struck.update(one.struck)
-        refused.update(one.refused)
-    return {
-        "rounds": len(done),
-        **{name: sum(getattr(one, name) for one in done)
-           for name in ("sent", "acknowledged", "actions", "damaged")},
-        **{name: sum(len(getattr(one, name)) for one in done)
-           for name in ("lost", "doubled", "made_up", "complaints")},
-        "refused": dict(refused),
-        "faults": dict(sorted(struck.items())),
-        "slowest_recovery": round(max((one.recovery for one in done), default=0.0), 2),
-        "slowest_answer": round(max((one.slowest for one in done), default=0.0), 2),
-        "seconds": round(sum(one.seconds for one in done)),
-    }  # fmt: skip
-
-
-def failure(one: Summary) -> str:
-    """What went wrong in a round, and how to see it again."""
-    words = [f"Round {one.seed} on {one.engine} failed, struck by {', '.join(one.struck)}:"]
-    for name in ("lost", "doubled", "made_up", "complaints"):
-        found = getattr(one, name)
-        words += [f"  {name.replace('_', ' ')}: {what}" for what in found[:5]]
-        words += [f"  … and {len(found) - 5} more"] if len(found) > 5 else []
-    words.append(f"  python -m tests.chaos --rounds 1 --engine {one.engine} --seed {one.seed}")
-    return "\n".join(words)
 
 
 def show(done: Sequence[Summary]) -> None:
@@ -105,14 +71,7 @@ def show(done: Sequence[Summary]) -> None:
             for what, times in figures[name].items():
                 table.add_row(f"{name}: {what}", f"{times:,}")
         console.print(table)
-    console.print(_counts(total(done)))
-
-
-def _counts(figures: dict[str, Any]) -> str:
-    return (
-        f"{figures['acknowledged']:,} acknowledged, {figures['lost']} lost, "
-        f"{figures['doubled']} doubled, {figures['made_up']} made up"
-    )
+    console.print(counts(total(done)))
 
 
 if __name__ == "__main__":

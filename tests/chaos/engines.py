@@ -16,6 +16,9 @@ from .system import System
 
 ENGINES = ("sqlite", *SERVERS)
 
+TOGETHER = 25
+"""Rounds on one store: its disk is small."""
+
 
 @contextmanager
 def system(engine: str) -> Iterator[System]:
@@ -33,7 +36,8 @@ def system(engine: str) -> Iterator[System]:
 
 
 def series(engine: str, seeds: Sequence[int], kinds: Sequence[str] = ()) -> Iterator[Summary]:
-    """Rounds one after the other, on one store."""
-    with system(engine) as one:
-        for seed in seeds:
-            yield Round(one, engine, seed, kinds).run()
+    """Rounds one after the other, so many on one store."""
+    for start in range(0, len(seeds), TOGETHER):
+        with system(engine) as one:
+            for seed in seeds[start : start + TOGETHER]:
+                yield Round(one, engine, seed, kinds).run()

@@ -37,6 +37,8 @@ def damage(round_: Round, chance: random.Random) -> None:
     time.sleep(LIFE)
     recorder.kill()
     for segment in segments.segments(task.outbox):
+        if not segment.size:  # the disk was full already
+            continue
         before = _sound(segment.path)
         chance.choice(HOW)(segment.path, chance)
         lost = before.keys() - _sound(segment.path).keys()

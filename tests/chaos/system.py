@@ -25,7 +25,7 @@ from tests.database_server import DatabaseServer
 
 PATIENCE = 90.0
 """Seconds after which a system that was left alone again must answer."""
-SMALL_DISK = "64m"
+SMALL_DISK = "128m"
 SERVERS = 2
 """So many share a database that is a server itself."""
 PORTS = range(12_000, 20_000)

@@ -57,6 +57,15 @@ def present(
 ) -> tuple[list[Present], Mapping[str, ArtifactState]]:
     """What is said of those slots in which something is live, and what the deciding actions
     read."""
+    out, known = told(reader, slots)
+    return [place for place in out if place.live.terms], known
+
+
+def told(
+    reader: Reader, slots: Sequence[str]
+) -> tuple[list[Present], Mapping[str, ArtifactState]]:
+    """The same of those of which anything more than a claim is said, and be it that nothing is
+    there."""
     out: dict[str, Present] = {}
     known: dict[str, ArtifactState] = {}
     waiting, most = list(slots), FIRST
@@ -77,7 +86,7 @@ def present(
             elif live := next((said[kind] for kind in LIVE if kind in said), None):
                 out[uri] = Present(uri, live, said)
         most = min(most * FURTHER, MOST)
-    return [out[uri] for uri in slots if uri in out and out[uri].live.terms], known
+    return [out[uri] for uri in slots if uri in out], known
 
 
 def claimed_models(deploy: Deploy, known: Mapping[str, ArtifactState]) -> tuple[Brought, ...]:

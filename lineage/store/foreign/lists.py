@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from lineage.identity import NODE, node_named
 from lineage.merge import ActionState
 from lineage.store import codec
-from lineage.store.filters import pattern
+from lineage.store.filters import escaped, pattern
 from lineage.store.foreign import conventions as foreign
 from lineage.store.foreign.rows import Types, actions
 from lineage.store.ports import ActionFilter, Recent, share
@@ -204,8 +204,11 @@ def _where(known: Types, filter: ActionFilter) -> tuple[list[str], dict[str, Any
         values |= {"q": pattern(filter.q), "number": node_named("execution", filter.q)}
     whose = []
     if filter.controller is not None:
-        whose.append("(name = :controller OR name LIKE '%pipeline/' || :controller)")
-        values["controller"] = filter.controller
+        whose.append("(name = :controller OR name LIKE :tail ESCAPE '!')")
+        values |= {
+            "controller": filter.controller,
+            "tail": f"%pipeline/{escaped(filter.controller)}",
+        }
     if filter.namespace is not None:
         whose.append("(namespace = :namespace OR namespace = '')")
         values["namespace"] = filter.namespace

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Engine, inspect, text
 
 from lineage.store.database import INDEXES, add_indexes, read_engine, whose
 from lineage.store.gate import FileGate
@@ -147,7 +146,7 @@ def _files(store: str, full: bool, stage: Stage) -> Iterator[Finding]:
             said = [row[0] for row in _ask(path, f"PRAGMA {pragma}({LISTED})" if full else f"PRAGMA {pragma}")]
         except sqlite3.DatabaseError as error:
             said = [str(error)]
-        if full and said != ["ok"] or not full and said and not isinstance(said[0], int):
+        if (full and said != ["ok"]) or (not full and said and not isinstance(said[0], int)):
             yield Finding("damaged file", f"SQLite finds {path} damaged", remedy,
                           [f"{path}: {line}" for line in said], len(said))  # fmt: skip
 

@@ -18,7 +18,6 @@ from lineage.store.keeping.policy import Policy
 from lineage.store.select import INS, action_of
 
 PAGE = 2000
-NAMES = 50
 Advance = Callable[[int], None]
 """Hears how many nodes were looked at."""
 
@@ -34,6 +33,9 @@ class Leaving:
     def add(self, number: int, state: ActionState) -> None:
         self.numbers[state.id] = number
         (self._puts if state.slots else self._others).append((state.started, state.id))
+
+    def __contains__(self, id_: str) -> bool:
+        return id_ in self.numbers
 
     def spare(self, ids: Collection[str]) -> None:
         """These stay."""
@@ -76,13 +78,11 @@ def latest(engine: Engine, each: int) -> set[int]:
         return {row[0] for row in db.execute(text(_LATEST), {"each": each})}
 
 
-def names(engine: Engine) -> Iterator[list[str]]:
+def names(engine: Engine) -> list[str]:
     """Artifacts (ids) without a version that were read, and have versions: see
-    `lineage.queries.keeping.bound`."""
+    `lineage.queries.keeping.spare`."""
     with engine.connect() as db:
-        ids = [row[0] for row in db.execute(text(_NAMES))]
-    for start in range(0, len(ids), NAMES):
-        yield ids[start : start + NAMES]
+        return [row[0] for row in db.execute(text(_NAMES))]
 
 
 def _pages(engine: Engine, before: str) -> Iterator[Sequence[Any]]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Engine, text
 
 from lineage.store import codec
+from lineage.store.dialect import is_mysql, is_sqlite
 from lineage.store.foreign import conventions as foreign
 from lineage.store.foreign import lists as foreign_lists
 from lineage.store.foreign.rows import types
@@ -37,14 +38,15 @@ def count(
         spans = [_micros(first), _micros(last), *foreign_lists.span(db, known)]
     times = [moment for moment in spans if moment is not None]
     first, last = min(times, default=None), max(times, default=None)
-    return Counts(actions, artifacts, controllers, first, last, size(path))
+    return Counts(actions, artifacts, controllers, first, last, store_size(engine, path))
 
 
 def tally(engine: Engine, kind: Kind) -> dict[tuple[str, str], int]:
     """Nodes by (type as first recorded, state): reads every node, so only without an index."""
-    state = "n.last_known_state" if kind == "action" else "NULL"
+    state = "n.last_known_state" if kind == "action" else "MAX(NULL)"
+    by = ", n.last_known_state" if kind == "action" else ""
     sql = f"""SELECT t.id, t.name, {state}, COUNT(*) FROM {TABLES[kind]} n
-    JOIN Type t ON t.id = n.type_id GROUP BY t.id, t.name, {state}"""
+    JOIN Type t ON t.id = n.type_id GROUP BY t.id, t.name{by}"""
     found: Counter[tuple[str, str]] = Counter()
     with engine.connect() as db:
         known = types(db)
@@ -55,6 +57,18 @@ def tally(engine: Engine, kind: Kind) -> dict[tuple[str, str], int]:
                 type_ = named(*theirs[id_]) if id_ in theirs else name.removeprefix(foreign.OURS)
                 found[type_, foreign.STATES.get(number or 0, "")] += count
     return dict(found)
+
+
+def store_size(engine: Engine, path: str) -> int:
+    """Bytes of a store; of a database on a server as that tells it, which may be a while old."""
+    if is_sqlite(engine):
+        return size(path)
+    sql = "SELECT pg_database_size(current_database())"
+    if is_mysql(engine):
+        sql = """SELECT SUM(data_length + index_length) FROM information_schema.tables
+        WHERE table_schema = DATABASE()"""
+    with engine.connect() as db:
+        return int(db.execute(text(sql)).scalar() or 0)
 
 
 def size(path: str) -> int:

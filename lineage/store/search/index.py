@@ -134,7 +134,9 @@ class IndexWriter:
                     f"INSERT INTO {kind}_terms({kind}_terms, rowid, terms) VALUES ('delete', ?, ?)",
                     [(number, _terms(body)) for number, body in old],
                 )
-                db.executemany(f"DELETE FROM {kind}_body WHERE number = ?", [row[:1] for row in old])
+                db.executemany(
+                    f"DELETE FROM {kind}_body WHERE number = ?", [row[:1] for row in old]
+                )
                 self._count(kind, (), [body for _, body in old])
             self._set("removed", str(removed))
 

@@ -17,6 +17,7 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from lineage import findable
+from lineage.errors import StoreUnavailable
 from lineage.store.ports import Kind
 from lineage.store.search.feed import Feed, Item
 from lineage.store.search.index import KINDS, IndexWriter, may_pass
@@ -140,7 +141,7 @@ class Indexer:
     def _failed(self, error: Exception) -> None:
         if isinstance(error, sqlite3.DatabaseError):
             self._rebuild |= not may_pass(error)
-        elif not isinstance(error, SQLAlchemyError):
+        elif not isinstance(error, SQLAlchemyError | StoreUnavailable):
             log.exception("the search index stopped")
         if self.trouble is None:
             log.warning("the search index cannot go on: %s", error)

@@ -6,10 +6,13 @@ latest nodes are looked through one by one; how many is said.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from hashlib import blake2b
 
 from sqlalchemy import Engine
 
+from lineage.address import Address
 from lineage.errors import Forbidden
 from lineage.findable import State
 from lineage.store.ports import Counts, IndexState, Kind, Position
@@ -25,23 +28,39 @@ SCANNED = 5000
 """The same where there is no index at all."""
 
 
-def open_searcher(engine: Engine, store: str, index: bool) -> SqlSearcher:
-    """The search over a store; `index` = keep its index up to date, in the background."""
-    indexer = Indexer(Feed(engine), store + SUFFIX) if index else None
+def open_searcher(engine: Engine, store: str, index: bool, cache: str = "") -> SqlSearcher:
+    """The search over a store; `index` = keep its index up to date, in the background.
+    `cache` = the directory of the index, where the store is no file."""
+    path = index_path(store, cache)
+    indexer = Indexer(Feed(engine), path) if index else None
     if indexer is not None:
         indexer.start()
-    return SqlSearcher(engine, store, indexer)
+    return SqlSearcher(engine, store, path, indexer)
+
+
+def index_path(store: str, cache: str) -> str:
+    """Where the index of a store lies: beside a file, else in a directory of this machine, where
+    all servers of the store share it and one of them keeps it up to date."""
+    address = Address.parse(store)
+    if address is None:
+        return store + SUFFIX
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = cache or os.path.join(home, "lineage")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    name = blake2b(str(address).encode(), digest_size=8).hexdigest()
+    return os.path.join(folder, f"{address.database}-{name}{SUFFIX}")
 
 
 class SqlSearcher:
     """Implements `lineage.store.ports.Searcher`. `indexer` None = somebody else's, or nobody's."""
 
-    def __init__(self, engine: Engine, store: str, indexer: Indexer | None) -> None:
+    def __init__(self, engine: Engine, store: str, path: str, indexer: Indexer | None) -> None:
         self._engine = engine
         self._store = store
+        self._path = path
         self._feed = Feed(engine)
         self._indexer = indexer
-        self._index = IndexReader(store + SUFFIX, indexer.rebuild if indexer else lambda: None)
+        self._index = IndexReader(path, indexer.rebuild if indexer else lambda: None)
 
     def find(
         self, kind: Kind, terms: Sequence[str], below: int | None, limit: int
@@ -74,7 +93,7 @@ class SqlSearcher:
         again = self._indexer is not None and self._indexer.rebuilding
         status = "absent" if absent else "building" if behind or again else "ready"
         trouble = self._indexer.trouble if self._indexer else None
-        return IndexState(status, behind, size(self._store + SUFFIX), trouble)  # type: ignore[arg-type]
+        return IndexState(status, behind, size(self._path), trouble)  # type: ignore[arg-type]
 
     def counts(self) -> Counts:
         absent = self.state().status == "absent"

@@ -11,7 +11,7 @@ const MOST = 12;
 
 /** The browser's own list knows only how a text begins: here a word fits wherever it is. */
 export function complete(): Undo {
-  const input = one<HTMLInputElement>("input[name=select]");
+  const input = one<HTMLInputElement>(".selection input[name=select]");
   const known = input?.form && one<HTMLDataListElement>("#selection-words");
   if (!input || !known) return () => undefined;
   const words = [...all<HTMLOptionElement>("option", known).map(({ value, label }) => ({ text: value, says: label })), ...WORDS];

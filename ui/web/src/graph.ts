@@ -199,10 +199,10 @@ class GraphPage {
     const about = this.current?.dataset["panel"];
     if (!about) return;
     this.current!.classList.add("selected");
-    history.replaceState(null, "", changed({ selected: this.current!.dataset["id"] ?? "" }));
+    history.replaceState(history.state, "", changed({ selected: this.current!.dataset["id"] ?? "" }));
     const arrived = await openPanel(about, () => {
       this.current?.classList.remove("selected");
-      history.replaceState(null, "", changed({ selected: "" }));
+      history.replaceState(history.state, "", changed({ selected: "" }));
     });
     if (!arrived || !this.current) return;
     this.canvas.reveal(spotOf(this.current));
@@ -221,7 +221,7 @@ class GraphPage {
     // The address may be another page's by now.
     if (!this.canvas.svg.isConnected) return;
     const url = changed({ at: this.canvas.words });
-    if (url.href !== location.href) history.replaceState(null, "", url);
+    if (url.href !== location.href) history.replaceState(history.state, "", url);
   }
 
   private focus(): Node | null {

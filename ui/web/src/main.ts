@@ -13,12 +13,14 @@ import { stream } from "./stream";
 import { rows, tables } from "./tables";
 import { theme } from "./theme";
 import { refresh } from "./times";
+import { walk } from "./walk";
 
 let undo: Undo[] = [];
 let again: () => void = () => undefined;
 
 function start(quiet: boolean): void {
   undo = [graph(quiet), clock(), stream(), complete()];
+  walk();
   copyLink();
   tables();
   refresh();

@@ -5,6 +5,7 @@
 
 import { all, one, say } from "./dom";
 import { keep } from "./keep";
+import { onwards } from "./walk";
 
 export type Visit = {
   /** Take the place of this entry of the history, as a slider does. */
@@ -81,8 +82,8 @@ export async function visit(url: URL, { replace = false, quiet = false }: Visit 
     if (mine.signal.aborted) return;
     leaving(quiet);
     const landed = new URL(answer.redirected ? answer.url : url.href);
-    if (replace) history.replaceState(null, "", landed);
-    else history.pushState(null, "", landed);
+    if (replace) history.replaceState(history.state, "", landed);
+    else history.pushState(onwards(landed), "", landed);
     const again = quiet ? keep() : null;
     swap(next);
     if (!quiet) settle(landed);
