@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from contextlib import suppress
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from lineage.identity import without_credentials
-from lineage.model import TERMINAL, Action, Reference, Time, invalid
+from lineage.model import TERMINAL, Action, Reference, invalid
 
 _log = logging.getLogger("lineage.hook")
-_TIME = TypeAdapter(Time)
 
 
 def payload(record: Action | dict[str, Any]) -> tuple[bytes, bool]:
@@ -44,7 +41,6 @@ def sound(record: Action | dict[str, Any]) -> Action:
 
 
 def _repaired(record: dict[str, Any]) -> Action:
-    _read_times(record)
     try:
         return Action.model_validate(record)
     except ValidationError as error:
@@ -55,14 +51,6 @@ def _repaired(record: dict[str, Any]) -> Action:
         action = Action.model_validate(record)
         _log.warning("%s is recorded without a part of it: %s", action.key, invalid(error))
         return action
-
-
-def _read_times(record: dict[str, Any]) -> None:
-    """A record as on the wire says its times in words; read as the server would read them."""
-    for name in ("started_at", "ended_at", "reported_at"):
-        if isinstance(value := record.get(name), str):
-            with suppress(ValidationError):  # said below, when the whole record is checked
-                record[name] = _TIME.validate_json(json.dumps(value))
 
 
 def _leave_out(record: dict[str, Any], name: int | str = "", part: int | str = "") -> None:

@@ -23,6 +23,7 @@ from lineage import __version__
 from lineage.access.audit import Audit
 from lineage.access.keeper import Keeper
 from lineage.access.proxy import Proxy
+from lineage.address import Address, shown
 from lineage.api import (
     diff,
     document,
@@ -47,7 +48,6 @@ from lineage.api.measures import Measures
 from lineage.api.now import Now
 from lineage.api.requests import answer
 from lineage.api.telemetry import Telemetry
-from lineage.address import Address, shown
 from lineage.config import Settings
 from lineage.errors import Forbidden, LineageError, StoreError, StoreUnavailable
 from lineage.formats.drawn import every

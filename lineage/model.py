@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     Strict,
@@ -66,6 +67,13 @@ def _size(most: int, least: int = 0) -> StringConstraints:
     return StringConstraints(min_length=least, max_length=most, pattern=NO_NUL, strict=True)
 
 
+def _written_out(value: Any) -> Any:
+    """To pydantic a number is seconds since 1970, and so is `20200701`."""
+    if not (isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-")):
+        raise ValueError("is not a time; write it as 2020-07-23T17:45:27Z")
+    return value
+
+
 def _utc(moment: datetime) -> datetime:
     try:
         moment = moment.astimezone(UTC)
@@ -84,7 +92,7 @@ Key = Annotated[str, _size(MAX_KEY, 1), _PLAIN]
 Version = Annotated[str, _size(MAX_VERSION), _PLAIN]
 Uri = Annotated[str, _size(MAX_URI, 1), _PLAIN]
 Url = Annotated[Uri, AfterValidator(without_credentials)]
-Time = Annotated[AwareDatetime, Strict(), AfterValidator(_utc)]
+Time = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_utc)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Scalar = Annotated[
     Annotated[bool, Strict()] | Annotated[int, Strict()] | Number | Text,

@@ -68,7 +68,7 @@ def record(client: Client, records: Iterator[Record], batch: int = 500) -> None:
     lines = [json.dumps(one).encode() for one in records]
     for start in range(0, len(lines), batch):
         answer = client.batch(b"\n".join(lines[start : start + batch]))
-        assert not [r for r in answer["results"] if not r["outcome"]]
+        assert [r for r in answer["results"] if not r["outcome"]] == []
 
 
 class Recorders:

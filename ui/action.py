@@ -16,7 +16,7 @@ from ui.asked import asked
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/actions/{key:path}")
+@router.get("/actions/{key:any}")
 def action_page(request: Request, key: str, as_of: str = "") -> Response:
     """One act of a controller, by key or id."""
     at = asked(request, as_of)

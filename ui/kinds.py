@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 ICONS = {
+    "out": "M6 3H3v10h3M7 8h7M11 5l3 3-3 3",
     "brand": "M1.5 4.5h3.2c4 0 3.6 7 7.6 7M1.5 11.5h3.2c2 0 2.9-1.7 3.8-3.5M12 8h2.5",
     "live": "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12ZM8 10a2 2 0 1 0 0-4 2 2 0 0 0 0 4Z",
     "lineage": "M3.5 5.5a1.5 1.5 0 1 0 0-3 1.5 1.5 0 0 0 0 3ZM3.5 13.5a1.5 1.5 0 1 0 0-3"

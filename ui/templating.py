@@ -9,6 +9,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from lineage.api.guard import SESSION
+from lineage.api.requests import get_access
 from ui import judged, kinds, links, metrics, names, static_dir, words
 
 CSP = (
@@ -43,6 +45,7 @@ def render(
         path=request.url.path,
         theme=chosen if chosen in ("light", "dark") else "",
         params=request.query_params,
+        logged_in=SESSION in request.cookies and bool(get_access(request).name),
     )
     return HTMLResponse(body, status, headers=_HEADERS)
 

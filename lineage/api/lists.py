@@ -73,7 +73,7 @@ def list_actions(
 
 
 @router.get(
-    "/actions/{key:path}", response_class=Response, responses=answered("RecordedAction", 400, 404)
+    "/actions/{key:any}", response_class=Response, responses=answered("RecordedAction", 400, 404)
 )
 def get_action(reader: ReaderAt, key: str) -> Response:
     """One action by its key or id, as all its reports together describe it."""

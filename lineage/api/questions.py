@@ -108,7 +108,7 @@ def _slots(as_of: str | None, slots: Sequence[Any], cursor: str | None) -> Respo
 
 
 @router.get(
-    "/live/{slot:path}/history", response_class=Response, responses=answered("History", 400, 404)
+    "/live/{slot:any}/history", response_class=Response, responses=answered("History", 400, 404)
 )
 def get_history(
     reader: ReaderAt,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -28,12 +29,12 @@ _ITEMS = {"type": "array", "items": {"$ref": examples.ACTION_REF}, "maxItems": M
 
 
 @router.put(
-    "/actions/{key:path}",
+    "/actions/{key:any}",
     summary="Record one action",
     status_code=201,
     response_class=Response,
     responses={**examples.answered("Recorded", status=201, says="Recorded as a new action"),
-               **examples.answered("Recorded", 403, 413, 422, says="Merged, or unchanged")},
+               **examples.answered("Recorded", 403, 413, 422, 507, says="Merged, or unchanged")},
     openapi_extra=examples.json_body(
         ("application/json", {"$ref": examples.REPORT_REF}, examples.BODY)
     ),
@@ -44,6 +45,8 @@ async def put_action(request: Request, key: str) -> Response:
     Answers after the commit.
     """
     state = request.app.state
+    if "\N{REPLACEMENT CHARACTER}" in key:
+        _well_encoded(request)
     action = parse_action(await bounded_body(request, state.settings.max_body), key)
     (verdict,) = await recorded(request, [action])
     if verdict.error is not None:
@@ -52,6 +55,15 @@ async def put_action(request: Request, key: str) -> Response:
     return answer(
         {"id": verdict.id, "key": key, "outcome": verdict.outcome}, _STATUS[verdict.outcome]
     )
+
+
+def _well_encoded(request: Request) -> None:
+    """What is no UTF-8 in an address became another character: the key of another action."""
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError as error:
+        message = "the URL does not hold it in UTF-8; encode it as that, then with %XX"
+        raise InvalidRecord(f"key: {message}", [{"at": "key", "message": message}]) from error
 
 
 @router.post(

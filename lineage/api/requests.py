@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Query, Request, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from lineage.access.scopes import EVERYONE, Access
@@ -21,6 +22,15 @@ from lineage.store.ports import Reader, Searcher
 from lineage.times import asked, microseconds
 
 MAX_LIMIT = 500
+
+
+class _Any(PathConvertor):
+    """The rest of an address, line breaks too: a key may hold them."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", _Any())
 
 
 ACCESS = "lineage.access"

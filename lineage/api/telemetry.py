@@ -82,5 +82,5 @@ def _route(scope: Scope) -> str:
     if (route := getattr(scope.get("route"), "path", None)) is not None:
         return _PREFIX + route if path.startswith(_PREFIX) else str(route)
     if scope["method"] == "PUT" and path.startswith(_PREFIX + "/actions/"):
-        return _PREFIX + "/actions/{key:path}"
+        return _PREFIX + "/actions/{key:any}"
     return "/static" if path.startswith("/static/") else "other"

@@ -81,7 +81,9 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_json(answer: Any) -> None:
-    sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(answer, indent=2, ensure_ascii=False)
+    # JSON escapes some of what moves a cursor by itself; to escape the rest changes no value.
+    sys.stdout.write(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def fail(error: LineageError) -> NoReturn:

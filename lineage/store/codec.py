@@ -135,7 +135,7 @@ def fill_artifact(
         properties[name].CopyFrom(value)
     for name, scalar in state.properties.items():
         if name != "display_name" and not name.startswith("lineage."):
-            _put(properties[name], scalar)
+            _put(properties[bounded_name(name)], scalar)
     if state.name:
         properties["display_name"].string_value = state.name
     if moved:
@@ -202,7 +202,7 @@ def own_properties(state: ArtifactState | ActionState) -> set[str]:
     own = {"display_name", TYPE, RECORD}
     if isinstance(state, ArtifactState):
         aliases = {f"{ALIAS}{index:03}" for index in range(len(state.aliases))}
-        return own | aliases | {VERSION, *state.properties}
+        return own | aliases | {VERSION, *map(bounded_name, state.properties)}
     return own | {NAMESPACE, "image", STARTED}
 
 

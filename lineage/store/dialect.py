@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -24,9 +25,17 @@ _LOWER = re.compile(r"\bLOWER\(([\w.]+)\) LIKE (%\(\w+\)s)")
 _REAL = "CONVERT(CAST(CONVERT({} USING latin1) AS BINARY) USING utf8mb4)"
 
 
+MOST_INDEXED = 2400
+"""Bytes: 2,704 without a property's name."""
+
+
 def is_mysql(db: Connection | Engine) -> bool:
     """MySQL or MariaDB."""
     return db.dialect.name in ("mysql", "mariadb")
+
+
+def is_postgresql(db: Connection | Engine) -> bool:
+    return db.dialect.name == "postgresql"
 
 
 def is_sqlite(db: Connection | Engine) -> bool:
@@ -92,6 +101,15 @@ def _sane(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
+def indexed(text: str) -> str:
+    """As a text stands in an index of PostgreSQL, whose entries end at 2,704 bytes: a longer one
+    ends in its hash. The whole is in the record."""
+    if len(text) * 9 <= MOST_INDEXED or len(literal.encode(text).encode()) <= MOST_INDEXED:
+        return text
+    digest = blake2b(text.encode(), digest_size=16).hexdigest()
+    return f"{text[: MOST_INDEXED // 9]}~{digest}"
+
+
 def prepare_mysql(connection: Any, read_only: bool) -> None:
     """A new session: PyMySQL's connection."""
     with connection.cursor() as cursor:
@@ -114,7 +132,7 @@ def prepare_postgresql(connection: Any, read_only: bool) -> None:
 
     class Encoded(StrDumperUnknown):
         def dump(self, obj: str) -> Any:
-            return super().dump(literal.encode(obj))
+            return super().dump(literal.encode(indexed(obj)))
 
     class Decoded(TextLoader):
         def load(self, data: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ class Lookup:
     """Reads the latest commit. One connection a thread, kept: opening costs more than asking."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._local = threading.local()
 
     def stored(self, kind: Kind, ids: Iterable[str]) -> dict[str, Stored]:
@@ -50,12 +51,20 @@ class Lookup:
     def _rows(self, sql: Any, ids: Sequence[Any], **more: Any) -> Sequence[Any]:
         if not ids:
             return ()
-        return self._connection().execute(sql, {"ids": json.dumps(ids), **more}).all()
+        connection = self._connection()
+        try:
+            return connection.execute(sql, {"ids": json.dumps(ids), **more}).all()
+        except Exception:
+            # One that broke stays broken, whatever the database does: the next asks another.
+            self._local.connection = None
+            with contextlib.suppress(Exception):
+                connection.close()
+            raise
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._local.connection = connection
         return connection
 

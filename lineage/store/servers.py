@@ -40,7 +40,7 @@ def server_engine(address: Address, read_only: bool, pooled: bool = True) -> Eng
     pool: dict[str, Any] = {"pool_size": 8, "pool_pre_ping": True} if pooled else {}
     try:
         engine = create_engine(
-            url, paramstyle="pyformat", isolation_level=level, 
+            url, paramstyle="pyformat", isolation_level=level,
             connect_args={**_TIMEOUTS[name], "user": address.user, "password": password},
             poolclass=None if pooled else NullPool, **pool,
         )  # fmt: skip

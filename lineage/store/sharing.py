@@ -20,6 +20,7 @@ from lineage.errors import StoreFull, StoreUnavailable
 from lineage.model import Action
 from lineage.store.commit import commit, failed, verdicts
 from lineage.store.encode import Call, Encoder
+from lineage.store.fit import fitting
 from lineage.store.locks import HOLD, RELEASE
 from lineage.store.lookup import Lookup
 from lineage.store.mlmd import Mlmd
@@ -50,6 +51,7 @@ class Shared:
         self._encoder = encoder
         self._mlmd = mlmd
         self._lookup = lookup
+        self._fit = fitting(lookup.engine)
 
     def commit(self, actions: Sequence[Action]) -> list[Verdict]:
         slices = (actions[start : start + SLICE] for start in range(0, len(actions), SLICE))
@@ -65,6 +67,8 @@ class Shared:
                 with self._holding(self._planner.ids(actions) if careful else ()):
                     plan = self._planner.plan(actions)
                     calls = self._encoder.encode(plan)
+                    for call in calls:
+                        self._fit(call.request)
                     if not careful and (changed := _changed(calls)):
                         with self._holding(changed):
                             if careful := self._moved(plan, changed):
@@ -82,13 +86,17 @@ class Shared:
             except StoreFull as error:
                 return [failed(action, error) for action in actions]
             except StoreRefused as error:
-                careful, refused = True, refused + (error.code not in _PASSING)
-                self._mlmd.forget()
+                careful = True
+                if error.code not in _PASSING:
+                    refused += 1
+                    self._mlmd.forget()
                 if refused >= _REFUSALS:
                     if len(actions) == 1:
                         return [failed(actions[0], error)]
-                    log.warning("MLMD refused a group (%s); its reports go one by one", error.code)
-                    return [v for action in actions for v in self._slice([action], _REFUSALS - 1)]
+                    log.warning("MLMD refused a group (%s); its halves go alone", error.code)
+                    half = len(actions) // 2
+                    halves = actions[:half], actions[half:]
+                    return [v for some in halves for v in self._slice(some, _REFUSALS - 1)]
                 time.sleep(random.uniform(0.0, 0.02))  # noqa: S311
         late = StoreUnavailable(f"the store did not answer for {PATIENCE:.0f} s; try again")
         return [failed(action, late) for action in actions]

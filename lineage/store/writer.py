@@ -196,6 +196,9 @@ class Writer:
             except StoreFull as error:
                 return [failed(action, error) for action in actions]
             except StoreRefused as error:
+                if error.code == "ABORTED":  # another process had the write lock
+                    time.sleep(0.05)
+                    continue
                 if len(actions) == 1:
                     return [failed(actions[0], error)]
                 log.warning("MLMD refused a group (%s); its reports go one by one", error.code)

@@ -7,8 +7,7 @@ and all that was sent, joined with it, must stay as that is (nothing made up).
 
 from __future__ import annotations
 
-from base64 import b64decode
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -125,8 +124,7 @@ def _no_twins(stored: Stored, found: Findings) -> None:
 
 
 def _twice(things: Iterable[Any]) -> list[Any]:
-    seen: set[Any] = set()
-    return [thing for thing in things if thing in seen or seen.add(thing)]
+    return [thing for thing, times in Counter(things).items() if times > 1]
 
 
 def load(engine: Engine, after: tuple[int, int] = (0, 0)) -> Stored:
@@ -136,13 +134,14 @@ def load(engine: Engine, after: tuple[int, int] = (0, 0)) -> Stored:
         artifacts = [(n, load_artifact(body)) for n, body in _records(db, "Artifact", after[1])]
         events = "SELECT execution_id, artifact_id, type FROM Event WHERE execution_id > :after"
         edges = [(e, a, type_) for e, a, type_ in db.execute(text(events), {"after": after[0]})]
-        rows = sum(
-            db.execute(
-                text(f"SELECT COUNT(*) FROM {kind} WHERE id > :after"), {"after": n}
-            ).scalar()
-            for kind, n in zip(("Execution", "Artifact"), after, strict=True)
-        )
+        rows = _rows(db, "Execution", after[0]) + _rows(db, "Artifact", after[1])
     return Stored(actions, artifacts, edges, rows - len(actions) - len(artifacts))
+
+
+def _rows(db: Any, kind: str, after: int) -> int:
+    return int(
+        db.execute(text(f"SELECT COUNT(*) FROM {kind} WHERE id > :n"), {"n": after}).scalar()
+    )
 
 
 def numbers(engine: Engine) -> tuple[int, int]:

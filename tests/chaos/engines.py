@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.databases import SERVERS, need
 
 from .recorders import warm
-from .rounds import Round, Summary
+from .rounds import Round
+from .summary import Summary
 from .system import System
 
 ENGINES = ("sqlite", *SERVERS)

@@ -36,26 +36,30 @@ def damage(round_: Round, chance: random.Random) -> None:
         time.sleep(0.01)
     time.sleep(LIFE)
     recorder.kill()
+    notes = Ledger(round_.ledger, f"{name}.damage")
     for segment in segments.segments(task.outbox):
         if not segment.size:  # the disk was full already
             continue
-        before = _sound(segment.path)
+        before, _ = _lines(segment.path)
         chance.choice(HOW)(segment.path, chance)
-        lost = before.keys() - _sound(segment.path).keys()
-        Ledger(round_.ledger, f"{name}.damage").damaged(before[line] for line in lost)
+        after, _ = _lines(segment.path)
+        notes.damaged(before[line] for line in before.keys() - after.keys())
+    broken = sum(_lines(segment.path)[1] for segment in segments.segments(task.outbox))
+    notes.counted({"broken": broken})
 
 
-def _sound(path: Path) -> dict[bytes, str]:
-    """The lines that can be read, with the id of their report."""
-    out = {}
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        if (found := segments.unframe(line)) is not None:
-            (recorder, number), *_ = (
-                (name, value) for name, value in parse_action(found[1]).params.items()
-                if name != "text"
-            )  # fmt: skip
-            out[line] = f"{recorder}:{number}"
-    return out
+def _lines(path: Path) -> tuple[dict[bytes, str], int]:
+    """The lines that can be read, with the id of their report, and how many cannot."""
+    out, broken = {}, 0
+    *lines, rest = path.read_bytes().split(b"\n")
+    for line in lines:
+        if (found := segments.unframe(line)) is None:
+            broken += 1
+            continue
+        params = parse_action(found[1]).params.items()
+        recorder, number = next(item for item in params if item[0] != "text")
+        out[line] = f"{recorder}:{number}"
+    return out, broken + bool(rest)
 
 
 def _cut(path: Path, chance: random.Random) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def _single(task: Task, ledger: Ledger) -> None:
         with Client(task.url, timeout=TIMEOUT) as client:
             for id_, report in _stream(task, f".{thread}"):
                 ledger.sent({id_: report})
-                _send(ledger, lambda id_=id_, report=report: _recorded(client, id_, report))
+                _send(ledger, partial(_recorded, client, id_, report))
 
     threads = [threading.Thread(target=record, args=(n,)) for n in range(THREADS)]
     for thread in threads:
@@ -129,7 +130,7 @@ def _batch(task: Task, ledger: Ledger) -> None:
     with Client(task.url, timeout=TIMEOUT) as client:
         while chunk := dict(itertools.islice(stream, chance.randrange(2, 40))):
             ledger.sent(chunk)
-            _send(ledger, lambda chunk=chunk: _accepted(client, ledger, chunk))
+            _send(ledger, partial(_accepted, client, ledger, chunk))
             time.sleep(PAUSE)
 
 
@@ -175,8 +176,8 @@ def _deliver(task: Task, ledger: Ledger) -> None:
     hook = _connected(task)
     flushed = hook.close(DELIVERY)
     found = hook.statistics()
-    counted = {name: getattr(found, name) for name in ("corrupt", "torn", "rejected")}
-    ledger.counted({**counted, "undelivered": not flushed})
+    aside = found.corrupt + found.torn if task.name.startswith("damaged") else 0
+    ledger.counted({"rejected": found.rejected, "aside": aside, "undelivered": not flushed})
 
 
 def _connected(task: Task) -> Any:

@@ -119,18 +119,9 @@ class Round:
 
     def _deliver(self) -> None:
         """A controller comes back on every outbox, and delivers what it finds."""
+        url = self.system.apis[0].url
         left = [
-            Recorder(
-                Task(
-                    "deliver",
-                    folder.name,
-                    self.system.apis[0].url,
-                    self.outboxes,
-                    self.ledger,
-                    self.seed,
-                    0.0,
-                )
-            )  # fmt: skip
+            Recorder(Task("deliver", folder.name, url, self.outboxes, self.ledger, self.seed, 0.0))
             for folder in sorted(self.outboxes.iterdir())
         ]
         for one in left:
@@ -160,6 +151,9 @@ class Round:
         said = [f"a recorder got {what}" for what in book.refused.keys() - MANNERLY]
         if book.counted["undelivered"]:
             said.append(f"{book.counted['undelivered']} outboxes were not delivered")
+        if book.counted["aside"] != book.counted["broken"]:
+            of = f"{book.counted['aside']} of {book.counted['broken']}"
+            said.append(f"{of} broken lines of outboxes were kept aside")
         if book.counted["rejected"]:
             said.append(f"{book.counted['rejected']} reports of hooks were rejected")
         return self.complaints + said

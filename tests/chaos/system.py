@@ -32,7 +32,6 @@ PORTS = range(12_000, 20_000)
 """Below those that systems give to clients: a port must be free again for a server's return."""
 
 
-
 class Api:
     """One `lineage serve`, always on the same port."""
 

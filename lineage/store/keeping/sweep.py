@@ -68,9 +68,9 @@ class Sweep:
     def begin(self) -> None:
         """From now on what is written protects what is upstream of it: before `stays` is
         worked out."""
-        with self._engine.begin() as db:
-            gone.prepare(db)
         with self._gate.alone():
+            with self._engine.begin() as db:
+                gone.prepare(db)
             self._news.begin()
 
     def run(self, actions: Sequence[int], advance: Callable[[int], None]) -> Removed:
