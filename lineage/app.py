@@ -173,6 +173,7 @@ def _open_to_read(app: FastAPI, settings: Settings, why: str) -> Any:
 
 
 def _open_to_write(app: FastAPI, settings: Settings) -> Any:
+    from lineage.store.callers import Port
     from lineage.store.database import add_indexes, read_engine
     from lineage.store.gate import gate_of
     from lineage.store.lookup import Lookup
@@ -182,8 +183,9 @@ def _open_to_write(app: FastAPI, settings: Settings) -> Any:
 
     if Address.parse(settings.store) is None:
         os.makedirs(os.path.dirname(os.path.abspath(settings.store)), exist_ok=True)
-    mlmd = (settings.host, settings.mlmd_port) if settings.mlmd_port else None
-    store = StoreProcess(settings.store, mlmd)
+    mlmd = Port(settings.host, settings.mlmd_port, settings.tokens, settings.tls_cert,
+                settings.tls_key)  # fmt: skip
+    store = StoreProcess(settings.store, mlmd if settings.mlmd_port else None)
     try:
         store.start()
         add_indexes(settings.store)
@@ -212,10 +214,10 @@ def _open_to_write(app: FastAPI, settings: Settings) -> Any:
 def _open_questions(app: FastAPI, settings: Settings, engine: Any, index: bool) -> None:
     """What only reads; `index` = keep the search index up to date."""
     from lineage.store.changes import FeedChanges
+    from lineage.store.late import watch_of
     from lineage.store.reader import SqlReader
     from lineage.store.search.feed import Feed
     from lineage.store.search.searcher import open_searcher
-    from lineage.store.watch import FeedWatch
 
     app.state.reader = SqlReader(engine)
     app.state.searcher = open_searcher(engine, settings.store, index, settings.cache)
@@ -223,7 +225,7 @@ def _open_questions(app: FastAPI, settings: Settings, engine: Any, index: bool) 
     app.state.measures.gauge(
         "lineage_listeners", "Streams of /api/v1/events that are open.", lambda: listening.count
     )
-    app.state.now = Now(app.state.reader, FeedWatch(engine))
+    app.state.now = Now(app.state.reader, watch_of(engine))
 
 
 def _measure(measures: Measures, writer: Any, store: Any) -> None:

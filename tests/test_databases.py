@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,22 +13,15 @@ import pytest
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ml_metadata.proto import metadata_store_pb2 as pb
 from ml_metadata.proto import metadata_store_service_pb2 as rpc
 
-from lineage.address import Address, shown
-from lineage.config import InvalidSetting, Settings
-from lineage.errors import LineageError, StoreUnavailable
-from lineage.identity import action_id, identify
 from lineage.merge import dump_action, dump_artifact, join_actions, join_artifacts, report
 from lineage.model import Action, parse_action
-from lineage.store.database import read_engine, whose
+from lineage.store.database import read_engine
 from lineage.store.lookup import Lookup
-from lineage.store.ports import ActionFilter, ArtifactFilter, Verdict
-from lineage.store.raw_table import raw_events
+from lineage.store.ports import Verdict
 from lineage.store.reader import SqlReader
 from lineage.store.supervisor import StoreProcess
-from lineage.store.watch import FeedWatch
 from lineage.store.writer import Writer
 from tests import databases
 from tests.strategies import actions as any_actions
@@ -147,7 +139,9 @@ def test_what_several_servers_record_at_once_is_the_join_of_it_all(
         futures = [server.writer.submit(mine[n : n + 1 + n % 4]) for n in range(0, len(mine), 2)]
         failures.extend(v for f in futures for v in f.result(300) if v.error is not None)
 
-    threads = [threading.Thread(target=record, args=pair) for pair in zip(servers, reports, strict=True)]
+    threads = [
+        threading.Thread(target=record, args=pair) for pair in zip(servers, reports, strict=True)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

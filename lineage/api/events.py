@@ -28,8 +28,6 @@ router = APIRouter(tags=["read"])
 
 EVERY = 0.25
 """Seconds between two looks, while anybody listens."""
-OVERLAP = 2000
-"""Milliseconds that are looked at again: a commit may carry an earlier time than the last."""
 AT_ONCE = 1000
 """Changes of one look; a listener that many behind is told to load the page again."""
 LISTENERS = 200
@@ -89,26 +87,30 @@ class Events:
     def _begin(self) -> tuple[Position, dict[int, int]]:
         """Where the store is, and what of its last moments is no news."""
         at = self._changes.newest()
-        return at, {position.number: position.stamp for position, _ in self._look(at)}
+        return at, {position.number: position.stamp for position in self._overlapped(at)}
 
     async def _watch(self, at: Position, seen: dict[int, int]) -> None:
         while self._listeners:
             await asyncio.sleep(EVERY)
             try:
-                found = await run_in_threadpool(self._look, at)
+                fresh = await run_in_threadpool(self._look, at, seen)
             except Exception:  # the database is away: the probes say so
                 _log.warning("what was recorded cannot be read; trying again", exc_info=True)
                 continue
-            fresh = [(p, s) for p, s in found if seen.get(p.number) != p.stamp]
             for position, state in fresh:
                 seen[position.number] = position.stamp
                 at = max(at, position)
                 self._tell(position, state)
             if len(seen) > 20 * AT_ONCE:
-                seen = {n: s for n, s in seen.items() if s > at.stamp - OVERLAP}
+                seen = {n: s for n, s in seen.items() if s > at.stamp - self._changes.overlap}
 
-    def _look(self, at: Position) -> list[tuple[Position, ActionState]]:
-        return self._changes.changed(Position(at.stamp - OVERLAP, 0), 2 * AT_ONCE)
+    def _look(self, at: Position, seen: dict[int, int]) -> list[tuple[Position, ActionState]]:
+        fresh = [p for p in self._overlapped(at) if seen.get(p.number) != p.stamp]
+        return self._changes.load(fresh[: 2 * AT_ONCE])
+
+    def _overlapped(self, at: Position) -> list[Position]:
+        """Of the store's last moments: a commit may carry an earlier time than the last."""
+        return self._changes.written(Position(at.stamp - self._changes.overlap))
 
     def _since(self, last: Position, of: Namespaces) -> list[ServerSentEvent]:
         found = self._changes.changed(last, AT_ONCE)

@@ -266,6 +266,17 @@ class Changes(Protocol):
         """Those written after a position, the earliest first."""
         ...
 
+    overlap: int
+    """Milliseconds in which a change may still appear behind later ones."""
+
+    def written(self, after: Position) -> list[Position]:
+        """Where those stand that were written after a position, the earliest first."""
+        ...
+
+    def load(self, positions: Sequence[Position]) -> list[tuple[Position, ActionState]]:
+        """Those at these positions, as they are now."""
+        ...
+
 
 class Gone(NamedTuple):
     """An action or artifact (id) that was removed."""

@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from lineage.errors import LineageError
+from lineage.store.callers import Port
 
 SERVICE = "ml_metadata.MetadataStoreService"
 UNBOUNDED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -124,10 +125,11 @@ class Store:
 
 
 def serve(
-    store: Store, address: str, options: Any = UNBOUNDED, own: Mapping[str, Any] | None = None
+    store: Store, address: str | Port, options: Any = UNBOUNDED,
+    own: Mapping[str, Any] | None = None,
 ) -> Any:
     """A started gRPC server that answers MLMD's service by forwarding bytes; `own` = calls of
-    ours by their full names, bytes to bytes.
+    ours by their full names, bytes to bytes. On a port callers may need a token.
 
     Raises:
         RuntimeError: the address is taken, or not ours.
@@ -164,20 +166,26 @@ def serve(
 
             return grpc.unary_unary_rpc_method_handler(answer)
 
-    server = grpc.server(ThreadPoolExecutor(4), options=options)
+    asked = () if isinstance(address, str) else address.interceptors()
+    credentials = None if isinstance(address, str) else address.credentials()
+    place = address if isinstance(address, str) else address.address
+    server = grpc.server(ThreadPoolExecutor(4), options=options, interceptors=asked)
     server.add_generic_rpc_handlers((Forward(),))
-    server.add_insecure_port(address)
+    if credentials is None:
+        server.add_insecure_port(place)
+    else:
+        server.add_secure_port(place, credentials)
     server.start()
     return server
 
 
-def serve_others(store: Store, host: str, port: int) -> Any:
+def serve_others(store: Store, port: Port) -> Any:
     """The same service on a TCP port, with threads of its own: whatever others call, ours gets
     its turn. Exits with EXIT_NO_PORT when the port cannot be had."""
     try:
-        return serve(store, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", OTHERS)
-    except RuntimeError:
-        print(f"cannot listen on {host} port {port}", file=sys.stderr, flush=True)
+        return serve(store, port, OTHERS)
+    except (OSError, RuntimeError):
+        print(f"cannot listen on {port.host} port {port.port}", file=sys.stderr, flush=True)
         sys.exit(EXIT_NO_PORT)
 
 
@@ -218,6 +226,8 @@ def main() -> None:
     parser.add_argument("--wait", type=float, default=LOCK_WAIT)
     parser.add_argument("--mlmd", metavar="HOST")
     parser.add_argument("--port", type=int, default=0)
+    for file in ("--tokens", "--cert", "--key"):
+        parser.add_argument(file, default="")
     options = parser.parse_args()
     # Signals to the whole group (Ctrl-C) are for the server, which still has writes to finish.
     for ignored in (signal.SIGINT, signal.SIGTERM):
@@ -225,7 +235,8 @@ def main() -> None:
     store, own, lock = open_database() if options.database else open_file(options)
     server = serve(store, f"unix:{options.socket}", own=own)
     # Held to the end: gRPC stops a server that nobody holds.
-    others = serve_others(store, options.mlmd, options.port) if options.mlmd else None
+    port = Port(options.mlmd, options.port, options.tokens, options.cert, options.key)
+    others = serve_others(store, port) if options.mlmd else None
     print("ready", flush=True)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     server.wait_for_termination()

@@ -18,6 +18,7 @@ import grpc
 
 from lineage.address import Address, shown
 from lineage.errors import LineageError, StoreError, StoreFull, StoreInUse, StoreUnavailable
+from lineage.store.callers import Port
 from lineage.store.process import EXIT_IN_USE, EXIT_NO_PORT, LOCK_WAIT, SERVICE, UNBOUNDED
 
 log = logging.getLogger("lineage.store")
@@ -44,12 +45,12 @@ class StoreRefused(StoreError):
 class StoreProcess:
     """The store process of one store, restarted whenever it dies.
 
-    `mlmd` = host and port on which it answers MLMD's other clients too.
+    `mlmd` = where and how it answers MLMD's other clients too.
     `call` raises StoreUnavailable when the process went away (the call may or may not
     have been committed: read before writing again) and StoreRefused when MLMD said no.
     """
 
-    def __init__(self, store: str, mlmd: tuple[str, int] | None = None) -> None:
+    def __init__(self, store: str, mlmd: Port | None = None) -> None:
         self._mlmd = mlmd
         self._address = Address.parse(store)
         self._store = store if self._address else os.path.abspath(store)
@@ -143,7 +144,10 @@ class StoreProcess:
         where = ["--database"] if self._address else ["--sqlite", self._store]
         command += [*where, "--socket", self._socket, "--wait", str(LOCK_WAIT)]
         if self._mlmd:
-            command += ["--mlmd", self._mlmd[0], "--port", str(self._mlmd[1])]
+            command += ["--mlmd", self._mlmd.host, "--port", str(self._mlmd.port)]
+            for name in ("tokens", "cert", "key"):
+                if file := getattr(self._mlmd, name):
+                    command += [f"--{name}", os.path.abspath(file)]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

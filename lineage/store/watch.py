@@ -29,7 +29,7 @@ LONGEST = 60_000
 """Milliseconds that a transaction may last."""
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
     """How far the feed was read, and how the nodes of its last moments were then: one that is
     written twice in a millisecond changes without a new time."""
 
@@ -59,7 +59,7 @@ class FeedWatch:
         self._gone = gone.Gone(engine)
         self._removed: int | None = None
         self._wall, self._steady = wall, steady
-        self._read: dict[Kind, _Read] = {}
+        self._read: dict[Kind, Read] = {}
         self._links: _Links | None = None
         self._ahead, self._doubt_until, self._doubted = 0, 0, False
 
@@ -68,20 +68,20 @@ class FeedWatch:
         before, self._read = self._read, {}
         removed = self._removals()
         lost = self._others_linked() | (removed is None)
-        read: dict[Kind, _Read] = {}
+        read: dict[Kind, Read] = {}
         news: list[State | None] = []
         for kind in TABLES:
             if before and (found := self._look(kind, before[kind], news)) is not None:
                 read[kind] = found
             else:
-                begun = _Read(self._feed.newest(kind), {})
+                begun = Read(self._feed.newest(kind), {})
                 read[kind], lost = self._look(kind, begun, []) or begun, True
         self._read = read
         lost |= self._doubtful(max(found.at.stamp for found in read.values()))
         known = [state for state in news if state is not None]
         return None if lost or len(known) < len(news) else [*known, *(removed or ())]
 
-    def _look(self, kind: Kind, before: _Read, news: list[State | None]) -> _Read | None:
+    def _look(self, kind: Kind, before: Read, news: list[State | None]) -> Read | None:
         since = Position(before.at.stamp - OVERLAP)
         items = self._feed.news(kind, since, MOST + 1)
         if len(items) > MOST:
@@ -90,7 +90,7 @@ class FeedWatch:
             if item.number not in before.states or before.states[item.number] != item.state:
                 news.append(item.state)
         at = max((item.position for item in items), default=before.at)
-        return _Read(max(at, before.at), {item.number: item.state for item in items})
+        return Read(max(at, before.at), {item.number: item.state for item in items})
 
     def _removals(self) -> list[Gone] | None:
         before, self._removed = self._removed, None

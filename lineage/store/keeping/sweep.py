@@ -119,22 +119,25 @@ class _News:
         self._seen: dict[Kind, set[tuple[int, int]]] = {}
 
     def begin(self) -> None:
+        """Nobody writes meanwhile."""
         with self._engine.connect() as db:
             for kind, table in TABLES.items():
-                newest = db.execute(text(f"SELECT MAX(last_update_time_since_epoch) FROM {table}"))
-                self._at[kind] = newest.scalar() or 0
-                self._seen[kind] = {(row[0], row[1]) for row in self._rows(db, kind)}
+                sql = f"SELECT MAX(last_update_time_since_epoch) FROM {table}"
+                self._at[kind] = db.execute(text(sql)).scalar() or 0
+                self._seen[kind] = set()
+        time.sleep(0.002)  # so that what is written next has another time
+        self.ids()
 
     def ids(self) -> list[str]:
         out: list[str] = []
+        # Of this very millisecond there may be more to come.
+        now = int(time.time() * 1000)
         with self._engine.connect() as db:
             for kind in TABLES:
                 rows = self._rows(db, kind)
-                # One that is written twice in a millisecond keeps its time.
-                seen = {at for at in self._seen[kind] if at[0] < self._at[kind]}
-                out += [row[2] for row in rows if row[2] and (row[0], row[1]) not in seen]
+                out += [row[2] for row in rows if row[2] and row[:2] not in self._seen[kind]]
                 self._at[kind] = max([self._at[kind], *(row[0] for row in rows)])
-                self._seen[kind] = {(row[0], row[1]) for row in rows}
+                self._seen[kind] = {row[:2] for row in rows if row[0] < now}
         return out
 
     def _rows(self, db: Connection, kind: Kind) -> Sequence[tuple[int, int, str]]:

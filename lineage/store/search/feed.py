@@ -16,6 +16,7 @@ from lineage.errors import MalformedIdentity
 from lineage.findable import State
 from lineage.identity import action_id, identify, is_digest, node_named
 from lineage.store import codec
+from lineage.store.dialect import is_sqlite
 from lineage.store.foreign.rows import actions_numbered, artifacts_numbered
 from lineage.store.keeping.gone import Gone, Removed
 from lineage.store.ports import Kind, Position
@@ -45,6 +46,11 @@ class Feed:
         self._engine = engine
         self._gone = Gone(engine)
 
+    @property
+    def shared(self) -> bool:
+        """Whether several write, so that commits appear in no order (`lineage.store.late`)."""
+        return not is_sqlite(self._engine)
+
     def news(self, kind: Kind, after: Position, limit: int) -> list[Item]:
         """What was written after a position, the earliest first."""
         return list(self._items(kind, _NEWS, after, limit))
@@ -56,6 +62,13 @@ class Feed:
         with self._engine.connect() as db:
             row = db.execute(text(sql)).first()
         return Position(*row) if row else Position()
+
+    def written(self, kind: Kind, after: Position) -> list[Position]:
+        """Where everything stands that was written after a position, the earliest first."""
+        sql = f"""SELECT {_STAMP}, n.id FROM {TABLES[kind]} n
+        WHERE {_AFTER} ORDER BY {_STAMP}, n.id"""
+        with self._engine.connect() as db:
+            return [Position(*row) for row in db.execute(text(sql), after._asdict())]
 
     def again(self, kind: Kind, at: Position) -> list[Item]:
         """What was written in the very millisecond of a position, and sorts before it: a later

@@ -18,7 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lineage import findable
 from lineage.errors import StoreUnavailable
-from lineage.store.ports import Kind
+from lineage.store.late import Late
+from lineage.store.ports import Kind, Position
 from lineage.store.search.feed import Feed, Item
 from lineage.store.search.index import KINDS, IndexWriter, may_pass
 
@@ -30,6 +31,8 @@ POLL = 0.25
 BUSY_SHARE = 0.1
 """Of the time that indexing takes while others write."""
 RETRY = 5.0
+LOOK_BACK = 2.0
+"""Seconds between looks for what appeared late, where several write."""
 
 
 class Indexer:
@@ -39,6 +42,8 @@ class Indexer:
         self._feed = feed
         self._path = path
         self._index: IndexWriter | None = None
+        self._late = {kind: Late(feed, kind) for kind in KINDS}
+        self._look_back_at = dict.fromkeys(KINDS, 0.0)
         self._rebuild = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="indexer", daemon=True)
@@ -104,10 +109,19 @@ class Indexer:
         """One step; whether there may be more."""
         position = self._feed.now(index.position(kind))
         news = self._feed.news(kind, position, BATCH)
-        items = self._feed.again(kind, position) + news
+        items = self._feed.again(kind, position) + news + self._appeared(kind, position)
         if items:
-            index.put(kind, _bodies(items), max(position, items[-1].position))
+            index.put(kind, _bodies(items), max([position, *(item.position for item in news)]))
         return len(news) == BATCH
+
+    def _appeared(self, kind: Kind, position: Position) -> list[Item]:
+        """What others committed meanwhile behind the position."""
+        if not self._feed.shared or time.monotonic() < self._look_back_at[kind]:
+            return []
+        self._look_back_at[kind] = time.monotonic() + LOOK_BACK
+        late = [at for at in self._late[kind].look() if at <= position]
+        states = dict(self._feed.load(kind, [at.number for at in late]))
+        return [Item(at, states.get(at.number)) for at in late]
 
     def _remove(self, index: IndexWriter) -> None:
         """Before what is new is read: of that nothing is among these."""
