@@ -34,6 +34,7 @@ MAX_KEY = 512
 MAX_EDGES = 5_000
 MAX_PARAMS = 1_000
 MAX_LINKS = 100
+MAX_ALIASES = 20
 MAX_VALUE = 16_384
 REDACTED = "[redacted]"
 GENERIC = "Artifact"
@@ -160,7 +161,7 @@ class Reference(_Model):
     name: Name | None = None
     evidence: Evidence | None = None
     properties: Scalars = Field(default_factory=dict)
-    aliases: Annotated[tuple[Uri, ...], Field(max_length=20)] = ()
+    aliases: Annotated[tuple[Uri, ...], Field(max_length=MAX_ALIASES)] = ()
 
     @model_validator(mode="after")
     def _well_formed(self) -> Self:

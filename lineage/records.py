@@ -18,7 +18,14 @@ from lineage.merge import (
     Edge,
     code_edges,
 )
-from lineage.model import GENERIC, GENERIC_ACT, MAX_EDGES, MAX_LINKS, MAX_PARAMS
+from lineage.model import (
+    GENERIC,
+    GENERIC_ACT,
+    MAX_ALIASES,
+    MAX_EDGES,
+    MAX_LINKS,
+    MAX_PARAMS,
+)
 from lineage.times import iso
 
 
@@ -155,29 +162,42 @@ def _record(
 
 def _within_bounds(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The same report in as many records as the bounds of the wire ask for."""
-    bounds = {"inputs": MAX_EDGES, "outputs": MAX_EDGES, "params": MAX_PARAMS, "links": MAX_LINKS}
-    early = record.get("ended_at", "~") < record.get("started_at", "")
-    if not early and all(len(record.get(n, ())) <= most for n, most in bounds.items()):
-        yield record
-        return
-    parts = [record]
     required = {n: record[n] for n in ("key", "type", "controller", "reported_at")}
-    if early:  # two reports of one clock disagree: each was well-formed alone
-        parts.append({**required, "ended_at": record.pop("ended_at")})
+    if record.get("ended_at", "~") < record.get("started_at", ""):
+        # Two reports of one clock disagree: each was well-formed alone.
+        yield {**required, "ended_at": record.pop("ended_at")}
+    for side in ("inputs", "outputs"):
+        if side in record:
+            record[side] = [part for one in record[side] for part in _mentions(one)]
+    yield from _parts(record, required, _RECORD)
+
+
+def _mentions(reference: dict[str, Any]) -> list[dict[str, Any]]:
+    """An artifact has what all its reports said of it: that may be more than one may say."""
+    named = ("type", "uri", "version", "role", "evidence")
+    return _parts(reference, {n: reference[n] for n in named if n in reference}, _REFERENCE)
+
+
+_RECORD = {"inputs": MAX_EDGES, "outputs": MAX_EDGES, "params": MAX_PARAMS, "links": MAX_LINKS}
+_REFERENCE = {"aliases": MAX_ALIASES, "properties": MAX_PARAMS}
+
+
+def _parts(
+    whole: dict[str, Any], required: dict[str, Any], bounds: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """The same in as many as the bounds of its fields ask for, each with what is required."""
+    parts = [whole]
     for name, most in bounds.items():
-        whole = record.get(name, ())
-        for start in range(most, len(whole), most):
-            piece = list(whole)[start : start + most]
-            parts.append(
-                {
-                    **required,
-                    name: {k: whole[k] for k in piece} if isinstance(whole, dict) else piece,
-                }
-            )
-        if len(whole) > most:
-            head = list(whole)[:most]
-            record[name] = {k: whole[k] for k in head} if isinstance(whole, dict) else head
-    yield from parts
+        if len(items := whole.get(name, ())) > most:
+            first, *more = (_piece(items, at, at + most) for at in range(0, len(items), most))
+            whole[name] = first
+            parts += [{**required, name: piece} for piece in more]
+    return parts
+
+
+def _piece(items: Any, start: int, end: int) -> Any:
+    names = list(items)[start:end]
+    return {name: items[name] for name in names} if isinstance(items, dict) else names
 
 
 def _derived(code: dict[str, Any] | None) -> set[Edge]:

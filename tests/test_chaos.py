@@ -11,6 +11,8 @@ from contextlib import closing
 
 import pytest
 
+from lineage.client import Client
+from lineage.errors import LineageError
 from lineage.merge import dump_action, load_action, report
 from lineage.model import parse_action
 
@@ -97,6 +99,21 @@ def test_a_round_can_fail(
     found = Round(running, "sqlite", seed, ["spoilt"]).run()
     assert not found.clean
     assert noticed(found), failure(found)
+
+
+def test_a_full_disk_is_said_to_be_full_and_hurts_only_while_it_is(running: System) -> None:
+    """507 where the disk is; a quota, which SQLite cannot tell from a broken disk, is a 500."""
+    [api] = running.apis
+    trouble = faults.full(running.disk) if running.mounted else faults.limited(api)
+    with Client(api.url) as client:
+        with trouble, pytest.raises(LineageError, match="nothing was recorded") as refused:
+            for n in range(1000):  # at first there is room left in SQLite's own files
+                key = f"chaos/full/{n}"
+                client.record(
+                    SENT | {"key": key, "params": {f"p{p}": "x" * 9999 for p in range(30)}}
+                )
+        assert refused.value.status == (507 if running.mounted else 500)
+        assert client.record(SENT | {"key": key})["outcome"] == "created"
 
 
 def stored(**changes: object) -> check.Stored:

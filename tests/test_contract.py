@@ -391,13 +391,15 @@ def test_every_question_has_the_same_answer_as_from_sqlite(
 ) -> None:
     """Lists and their pages, nodes, graphs in every format, live, stale, flow, diff, search,
     export, at several moments: the same JSON, the same bytes."""
-    wrong = []
+    wrong, answered = [], 0
     asked = list(questions(list(records())))
     for question in asked:
         expected, actual = answer(reference.http, question), answer(filled.http, question)
+        answered += expected[0] == 200
         if expected != actual:
             wrong.append((question, *_difference(expected, actual)))
     shown = "\n".join(f"{q}\n  SQLite: {a}\n  {filled.engine}: {b}" for q, a, b in wrong[:20])
+    assert answered > 0.9 * len(asked), "mostly errors: nothing was compared"
     assert not wrong, f"{len(wrong)} of {len(asked)} answers differ:\n{shown}"
 
 

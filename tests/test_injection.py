@@ -169,13 +169,13 @@ def test_a_hundred_thousand_texts_are_only_texts(
 
 
 def test_looking_up_a_text_is_no_statement(attacked: tuple[Server, Database, int]) -> None:
-    """Every route with a parameter that takes any text, 3,000 texts: an answer or a problem that
+    """Every route with a parameter that takes any text, 60 texts each: an answer or a problem that
     says why not, never a failure; the database is as it was."""
     server, database, _ = attacked
     before = database.inventory()
     chance = random.Random(9)
     with httpx2.Client(base_url=server.url + API, timeout=60) as http:
-        for _ in range(3000 // len(_LOOKUPS)):
+        for _ in range(60):
             for path, names in _LOOKUPS:
                 query = {name: text(chance, 200) for name in names}
                 found = http.get(path.format(quote(text(chance, 200), safe="")), params=query)

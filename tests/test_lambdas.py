@@ -516,6 +516,6 @@ def test_the_lambdas_are_described_as_they_are(shop: Server) -> None:
     for path in ("/lambda/needs-train", "/lambda/needs-sync"):
         assert list(paths[path]) == ["get"]
         described = paths[path]["get"]["responses"]
-        assert sorted(described) == ["200", "400", "404", "500", "503"]
+        assert sorted(described) == ["200", "400", "401", "403", "404", "429", "500", "503"]
         schema = described["200"]["content"]["application/json"]["schema"]
         assert schema["properties"]["needsSync"] == {"type": "boolean"}

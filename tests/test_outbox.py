@@ -229,6 +229,46 @@ def test_a_damaged_line_is_kept_for_who_wants_to_look(box: Outbox) -> None:
     assert (box.directory / "corrupt").read_bytes() == b"no frame\n"
 
 
+@pytest.mark.parametrize("note", [b"", b"99999", b"0 00000000", b"20 0badc0de", b"\xff\x00 x"])
+def test_a_damaged_note_of_what_is_delivered_skips_nothing(box: Outbox, note: bytes) -> None:
+    """To deliver again is harmless; a number that fell from the sky would lose reports."""
+    put(box, "a", "b")
+    [segment] = segments.segments(box.directory)
+    segment.path.with_suffix(".at").write_bytes(note)
+    assert delivered(box.directory)[0] == ["a", "b"]
+    assert segment.delivered == segment.size
+
+
+def test_files_of_others_are_left_alone(box: Outbox) -> None:
+    """Whatever lies in the directory, reports are delivered, and nothing else is removed."""
+    put(box, "a")
+    (box.directory / "notes.log").write_bytes(b"no segment\n")
+    (box.directory / "1-1-f.log").mkdir()
+    assert delivered(box.directory)[0] == ["a"]
+    assert (box.directory / "notes.log").read_bytes() == b"no segment\n"
+
+
+def test_what_a_crash_cut_off_is_kept(box: Outbox) -> None:
+    """Half a report may still tell somebody something."""
+    put(box, "a")
+    box.close()
+    (box.directory / "1-1-f.log").write_bytes(b"half a li")
+    assert (delivered(box.directory)[1].torn, delivered(box.directory)[0]) == (1, [])
+    assert (box.directory / "corrupt").read_bytes() == b"half a li\n"
+
+
+def test_a_store_without_room_is_no_fault_of_the_record(box: Outbox) -> None:
+    """However often the store's disk is full, nothing is put aside."""
+    network = Network(poison={"b": 507})
+    put(box, "a", "b")
+    for _ in range(PATIENCE + 1):
+        with pytest.raises(StoreUnavailable):
+            Delivery(box.directory, network, Statistics()).drain()
+    network.poison.clear()
+    assert "b" in delivered(box.directory, network)[0]
+    assert segments.rejected(box.directory) == []
+
+
 def test_a_line_that_is_still_being_written_waits(box: Outbox) -> None:
     """Half a line of a live process is no damage."""
     line = segments.frame(1, b'{"key": "a"}')

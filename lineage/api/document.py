@@ -12,7 +12,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from lineage.api.examples import components
+from lineage.access.scopes import need
+from lineage.api.examples import components, problems
+
+_GUARDED = {str(status): said for status, said in problems(401, 403, 429).items()}
+"""What `lineage.api.guard` answers before a route is asked."""
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -25,10 +29,13 @@ def document(app: FastAPI) -> dict[str, Any]:
         for foreign in ("HTTPValidationError", "ValidationError"):
             schemas.pop(foreign, None)
         schemas.update(components())
-        for operations in found["paths"].values():
-            for operation in operations.values():
-                if _foreign(operation["responses"].get("422", {})):
-                    del operation["responses"]["422"]
+        for path, operations in found["paths"].items():
+            for method, operation in operations.items():
+                responses = operation["responses"]
+                if _foreign(responses.get("422", {})):
+                    del responses["422"]
+                if need(method.upper(), path).scope is not None:
+                    operation["responses"] = {**_GUARDED, **responses}
         app.openapi_schema = found
     return app.openapi_schema
 

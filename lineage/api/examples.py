@@ -59,8 +59,10 @@ PROBLEM: dict[str, Any] = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that can answer with these problems."""
-    words = {400: "The request is not valid", 403: "Not allowed here", 404: "Nothing has that name",
+    words = {400: "The request is not valid", 401: "A token is needed",
+             403: "Not allowed here", 404: "Nothing has that name",
              413: "The body is too large", 422: "The record is not valid",
+             429: "Asked too often; try again later",
              500: "Internal error", 503: "The store is not available; try again",
              507: "The disk of the store is full"}  # fmt: skip
     return {status: {"description": words[status], "content": {"application/problem+json": {

@@ -118,6 +118,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         app(globals_first(sys.argv[1:] if argv is None else argv))
     except LineageError as error:
         fail(error)
+    except UnicodeEncodeError:
+        fail(LineageError("an argument is not in UTF-8, and the server knows no other text"))
 
 
 def globals_first(argv: Sequence[str]) -> list[str]:

@@ -63,7 +63,7 @@ def translate(engine: Engine) -> None:
 def _mysql(statement: str) -> tuple[str, tuple[str, ...]]:
     real = _REAL.format
     statement = _LOWER.sub(
-        lambda m: f"LOWER({real(m[1])}) LIKE {real(m[2])} COLLATE utf8mb4_bin", statement
+        lambda m: f"LOWER({real(m[1])}) LIKE LOWER({real(m[2])}) COLLATE utf8mb4_bin", statement
     )
     return statement, tuple(_LIST.findall(statement))
 
@@ -102,8 +102,8 @@ def _sane(value: Any) -> Any:
 
 
 def indexed(text: str) -> str:
-    """As a text stands in an index of PostgreSQL, whose entries end at 2,704 bytes: a longer one
-    ends in its hash. The whole is in the record."""
+    """As a property stands in an index of PostgreSQL, whose entries end at 2,704 bytes: what is
+    longer ends in its hash. The whole is in the record."""
     if len(text) * 9 <= MOST_INDEXED or len(literal.encode(text).encode()) <= MOST_INDEXED:
         return text
     digest = blake2b(text.encode(), digest_size=16).hexdigest()
@@ -132,7 +132,7 @@ def prepare_postgresql(connection: Any, read_only: bool) -> None:
 
     class Encoded(StrDumperUnknown):
         def dump(self, obj: str) -> Any:
-            return super().dump(literal.encode(indexed(obj)))
+            return super().dump(literal.encode(obj))
 
     class Decoded(TextLoader):
         def load(self, data: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -160,8 +161,12 @@ def like(kind: str, name: str, custom: int = 1) -> str:
     )
 
 
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
 def pattern(q: str) -> str:
-    return f"%{escaped(q.lower())}%"
+    # SQLite and PostgreSQL (here) fold the letters of ASCII alone, so the rest stays as asked.
+    return f"%{escaped(q.translate(_SMALL))}%"
 
 
 def escaped(text: str) -> str:

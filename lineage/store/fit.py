@@ -1,7 +1,7 @@
-"""Makes what is written fit a database: on PostgreSQL, what is too long for an index.
+"""Makes what is written fit a database: on PostgreSQL, properties too long for their index.
 
-Only for nodes of ours, whose record has the whole text (docs/decisions/0001); look-ups pass
-the same rule (`lineage.store.dialect`), so what is shortened is found.
+Only for nodes of ours, whose record has the whole text (docs/decisions/0001). Who looks for
+one that may be as long passes the same rule (`lineage.store.dialect.indexed`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ def fitting(engine: Engine) -> Callable[[Any], None]:
 
 
 def _fit(request: Any) -> None:
-    for artifact in request.artifacts:
-        artifact.uri = indexed(artifact.uri)
     for node in (*request.artifacts, *request.executions):
         for value in node.custom_properties.values():
             if value.string_value:

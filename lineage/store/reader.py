@@ -23,7 +23,7 @@ from lineage.merge import ActionState, ArtifactState
 from lineage.store import codec, nodes
 from lineage.store import slots as slot_queries
 from lineage.store.database import IDS
-from lineage.store.dialect import is_sqlite
+from lineage.store.dialect import indexed, is_postgresql, is_sqlite
 from lineage.store.filters import action_where, artifact_where, starts
 from lineage.store.foreign import lists as foreign_lists
 from lineage.store.foreign import rows as foreign_rows
@@ -214,7 +214,8 @@ class SqlReader:
         with self._engine.connect() as db:
             rows = [*fetch(db, sql, digests)]
             rows += fetch(db, ARTIFACTS + f"WHERE n.uri IN {IDS}", aliases)
-            rows += fetch(db, declared, sorted({a.uri for a in artifacts}))
+            stored = indexed if is_postgresql(db) else str
+            rows += fetch(db, declared, sorted({stored(a.uri) for a in artifacts}))
             states = artifacts_of(db, rows)
             if foreign_rows.types(db).actions:
                 # Other tools make a node for each mention: twins, of one URI and one version.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -36,9 +37,13 @@ def system(engine: str) -> Iterator[System]:
         yield made
 
 
-def series(engine: str, seeds: Sequence[int], kinds: Sequence[str] = ()) -> Iterator[Summary]:
+def series(engine: str, seeds: Iterable[int], kinds: Sequence[str] = ()) -> Iterator[Summary]:
     """Rounds one after the other, so many on one store."""
-    for start in range(0, len(seeds), TOGETHER):
+    left = deque(seeds)
+    while left:
         with system(engine) as one:
-            for seed in seeds[start : start + TOGETHER]:
-                yield Round(one, engine, seed, kinds).run()
+            for _ in range(min(TOGETHER, len(left))):
+                summary = Round(one, engine, left.popleft(), kinds).run()
+                yield summary
+                if not summary.clean:
+                    break  # the next gets a system that nobody has spoilt

@@ -13,7 +13,8 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.conftest import COMMAND, READY, clean_environment
@@ -22,6 +23,7 @@ from . import clients, outboxes
 
 if TYPE_CHECKING:
     from .rounds import Round
+    from .system import Api
 
 Fault = Callable[["Round", random.Random], None]
 IN_USE = "is in use by process {} on {} since 20"
@@ -74,7 +76,20 @@ def fill_disk(round_: Round, chance: random.Random) -> None:
     if not round_.system.mounted:  # it would be everybody's disk
         limit_files(round_, chance)
         return
-    filler = round_.system.disk / "filler"
+    with full(round_.system.disk):
+        time.sleep(chance.uniform(0.3, 1.0))
+
+
+def limit_files(round_: Round, chance: random.Random) -> None:
+    """A quota: no file of server and store may grow."""
+    with limited(chance.choice(round_.system.apis)):
+        time.sleep(chance.uniform(0.3, 1.0))
+
+
+@contextlib.contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """Not a byte of room there."""
+    filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         size = 2**20
         while size:
@@ -82,15 +97,14 @@ def fill_disk(round_: Round, chance: random.Random) -> None:
                 file.write(bytes(size))
             except OSError:
                 size //= 2
-        time.sleep(chance.uniform(0.3, 1.0))
+        yield
     filler.unlink()
 
 
-def limit_files(round_: Round, chance: random.Random) -> None:
-    """A quota: no file of server and store may grow."""
-    api = chance.choice(round_.system.apis)
+@contextlib.contextmanager
+def limited(api: Api) -> Iterator[None]:
     _limit((api.pid, api.store_pid), 4096)
-    time.sleep(chance.uniform(0.3, 1.0))
+    yield
     # A store process that was started meanwhile has inherited it.
     _limit((api.pid, api.store_pid), resource.RLIM_INFINITY)
 

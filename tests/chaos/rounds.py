@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import Engine
+
 from lineage.client import Client
 from lineage.store.database import read_engine
 
@@ -45,31 +47,36 @@ class Round:
         self._plan = self._planned(list(kinds or self._known))
 
     def run(self) -> Summary:
+        """All of it. A system that does not recover is a finding like others."""
         begin = time.monotonic()
+        summary = Summary(self.seed, self.engine, dict(Counter(kind for _, kind in self._plan)))
         self.ledger.mkdir()
         self.outboxes.mkdir()
         engine = read_engine(self.system.store)
         try:
-            before = check.numbers(engine)
-            self._load()
-            recovery = self.system.settle()
-            self._deliver()
-            book = ledger.read(self.ledger)
-            found = check.examine(book, check.load(engine, before))
-            self._replay(book)
-            self._complete(check.examine(everything(book), check.load(engine, before)))
+            self._judged(engine, summary)
+        except Exception as error:
+            self._complain(f"{type(error).__name__}: {error}")
         finally:
             engine.dispose()
             shutil.rmtree(self.ledger)
             shutil.rmtree(self.outboxes)
-        return Summary(
-            seed=self.seed, engine=self.engine, struck=dict(Counter(k for _, k in self._plan)),
-            sent=len(book.sent), acknowledged=len(book.acknowledged),
-            actions=len({one["key"] for one in book.owed.values()}), damaged=len(book.damaged),
-            refused=dict(book.refused), lost=found.lost, doubled=found.doubled,
-            made_up=found.made_up, complaints=found.complaints + self._misbehaviour(book),
-            recovery=recovery, slowest=book.slowest, seconds=time.monotonic() - begin,
-        )  # fmt: skip
+        summary.complaints += self.complaints
+        summary.seconds = time.monotonic() - begin
+        return summary
+
+    def _judged(self, engine: Engine, summary: Summary) -> None:
+        before = check.numbers(engine)
+        self._load()
+        summary.recovery = self.system.settle()
+        self._deliver()
+        book = ledger.read(self.ledger)
+        summary.read(book)
+        found = check.examine(book, check.load(engine, before))
+        summary.lost, summary.doubled, summary.made_up = found.lost, found.doubled, found.made_up
+        summary.complaints = found.complaints + _misbehaviour(book)
+        self._replay(book)
+        self._complete(check.examine(everything(book), check.load(engine, before)))
 
     def restart(self, place: int) -> None:
         self.recorders[place] = Recorder(self.recorders[place].task.again())
@@ -130,7 +137,7 @@ class Round:
 
     def _replay(self, book: ledger.Book) -> None:
         """All that was acknowledged changes nothing when it is sent again; then all is sent."""
-        with Client(self.system.apis[0].url) as client:
+        with Client(self.system.apis[-1].url) as client:
             for wanted, reports in (
                 (("unchanged",), book.owed),
                 (("unchanged", "merged", "created"), book.sent),
@@ -147,20 +154,21 @@ class Round:
             if what := getattr(found, name):
                 self._complain(f"with all sent again {len(what)} {name}: {what[0]}")
 
-    def _misbehaviour(self, book: ledger.Book) -> list[str]:
-        said = [f"a recorder got {what}" for what in book.refused.keys() - MANNERLY]
-        if book.counted["undelivered"]:
-            said.append(f"{book.counted['undelivered']} outboxes were not delivered")
-        if book.counted["aside"] != book.counted["broken"]:
-            of = f"{book.counted['aside']} of {book.counted['broken']}"
-            said.append(f"{of} broken lines of outboxes were kept aside")
-        if book.counted["rejected"]:
-            said.append(f"{book.counted['rejected']} reports of hooks were rejected")
-        return self.complaints + said
-
     def _complain(self, what: str) -> None:
         with self._lock:
             self.complaints.append(what)
+
+
+def _misbehaviour(book: ledger.Book) -> list[str]:
+    said = [f"a recorder got {what}" for what in book.refused.keys() - MANNERLY]
+    if book.counted["undelivered"]:
+        said.append(f"{book.counted['undelivered']} outboxes were not delivered")
+    if book.counted["aside"] != book.counted["broken"]:
+        of = f"{book.counted['aside']} of {book.counted['broken']}"
+        said.append(f"{of} broken lines of outboxes were kept aside")
+    if book.counted["rejected"]:
+        said.append(f"{book.counted['rejected']} reports of hooks were rejected")
+    return said
 
 
 def everything(book: ledger.Book) -> ledger.Book:

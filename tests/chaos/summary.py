@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .ledger import Book
+
 
 @dataclass
 class Summary:
@@ -20,7 +22,7 @@ class Summary:
     actions: int = 0
     """Keys among the acknowledged reports."""
     damaged: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     made_up: list[str] = field(default_factory=list)
@@ -30,6 +32,12 @@ class Summary:
     """Seconds until all answered again, once nothing was done to it any more."""
     slowest: float = 0.0
     seconds: float = 0.0
+
+    def read(self, book: Book) -> None:
+        """The figures of a ledger."""
+        self.sent, self.acknowledged = len(book.sent), len(book.acknowledged)
+        self.actions = len({report["key"] for report in book.owed.values()})
+        self.damaged, self.refused, self.slowest = len(book.damaged), book.refused, book.slowest
 
     @property
     def clean(self) -> bool:

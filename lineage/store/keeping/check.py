@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine, inspect, text
 
+from lineage.errors import StoreUnavailable
 from lineage.store.database import INDEXES, add_indexes, read_engine, whose
 from lineage.store.gate import FileGate
 from lineage.store.keeping import records
@@ -27,6 +28,7 @@ LISTED = 20
 """Places of one kind that are told; how many there are is always told."""
 Stage = Callable[[str, int | None], Callable[[int], None]]
 
+_RECOVER = "restore a backup, or run SQLite's .recover on a copy"
 _REMEDIES = {
     "unreadable record": "the node is left out of answers; report its action again, or restore",
     "record of another node": "the node was damaged from outside; restore a backup",
@@ -58,25 +60,36 @@ def check(store: str, full: bool, mend: bool, stage: Stage) -> list[Finding]:
     Raises:
         StoreUnavailable: it cannot be read at all, or it is of another schema.
     """
-    whose(store)
+    if whose(store) == "nobody":
+        raise StoreUnavailable(f"{store} is no store; check the path")
     engine = read_engine(store)
+    found: list[Finding] = []
     try:
-        found = [*_files(store, full, stage), *_indexes(engine, store, mend)]
-        advance = stage("Rows", len(RULES))
-        for rule in RULES:
-            if (finding := _broken(engine, rule)) is not None:
-                if mend and rule.repair:
-                    _repair(store, rule)
-                    finding.mended = True
-                found.append(finding)
-            advance(1)
+        found += _files(store, full, stage)
+        found += _indexes(engine, store, mend)
+        found += _rules(engine, store, mend, stage("Rows", len(RULES)))
         for kind in records.KINDS:
             advance = stage(f"Records of {kind}", records.total(engine, kind))
             found += _gathered(records.look(engine, kind, advance))
         found += _raw(store, mend)
+    except DatabaseError as error:
+        # The rest cannot be read.
+        found.append(_unreadable(store, [str(error.orig)]))
     finally:
         engine.dispose()
     return found
+
+
+def _rules(
+    engine: Engine, store: str, mend: bool, advance: Callable[[int], None]
+) -> Iterator[Finding]:
+    for rule in RULES:
+        if (finding := _broken(engine, rule)) is not None:
+            if mend and rule.repair:
+                _repair(store, rule)
+                finding.mended = True
+            yield finding
+        advance(1)
 
 
 def _broken(engine: Engine, rule: Rule) -> Finding | None:
@@ -85,10 +98,8 @@ def _broken(engine: Engine, rule: Rule) -> Finding | None:
         if not count:
             return None
         sql = text(f"SELECT {rule.place} FROM {rule.broken} LIMIT {LISTED}")
-        table = rule.broken.split()[0].strip("(")
-        name = table if table != "SELECT" else rule.says.split()[2]
         column = rule.place.rpartition(".")[2]
-        places = [f"{name} with {column} {row[0]}" for row in db.execute(sql)]
+        places = [f"{rule.table} with {column} {row[0]}" for row in db.execute(sql)]
     return Finding(rule.name, rule.says, rule.remedy, places, count, bool(rule.repair))
 
 
@@ -135,7 +146,7 @@ def _files(store: str, full: bool, stage: Stage) -> Iterator[Finding]:
     """Whether SQLite can read its files; `full` = every page of them."""
     pragma = "integrity_check" if full else "schema_version"
     for path, remedy in (
-        (store, "restore a backup, or run SQLite's .recover on a copy"),
+        (store, _RECOVER),
         (store + RAW, "only replay is lost: stop the server and move the file away"),
         (store + INDEX, "lineage reindex builds it again"),
     ):
@@ -147,8 +158,12 @@ def _files(store: str, full: bool, stage: Stage) -> Iterator[Finding]:
         except sqlite3.DatabaseError as error:
             said = [str(error)]
         if (full and said != ["ok"]) or (not full and said and not isinstance(said[0], int)):
-            yield Finding("damaged file", f"SQLite finds {path} damaged", remedy,
-                          [f"{path}: {line}" for line in said], len(said))  # fmt: skip
+            yield _unreadable(path, said, remedy)
+
+
+def _unreadable(path: str, said: list[Any], remedy: str = _RECOVER) -> Finding:
+    places = [f"{path}: {line}" for line in said]
+    return Finding("damaged file", f"SQLite finds {path} damaged", remedy, places, len(said))
 
 
 def _raw(store: str, mend: bool) -> Iterator[Finding]:

@@ -13,9 +13,11 @@ from lineage.store import codec
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`broken` = a FROM clause and its conditions; `place` = what is told of such a row."""
+    """`broken` = a FROM clause and its conditions; `place` = the column by which a row of
+    `table` is told."""
 
     name: str
+    table: str
     says: str
     place: str
     broken: str
@@ -38,7 +40,7 @@ def _lost(name: str, table: str, column: str, target: str) -> Rule:
         path = f"event_id IN (SELECT id FROM Event WHERE {where})"
         delete.insert(0, f"DELETE FROM EventPath WHERE {path}")
     return Rule(
-        name, f"a row of {table} names a row of {target} that does not exist", column,
+        name, table, f"a row of {table} names a row of {target} that does not exist", column,
         f"{table} WHERE {where}", _LEADS_NOWHERE, tuple(delete),
     )  # fmt: skip
 
@@ -47,7 +49,7 @@ def _twice(table: str, columns: str, name: str) -> Rule:
     known = " AND ".join(f"{column} IS NOT NULL" for column in columns.split(", "))
     twice = f"(SELECT {columns} FROM {table} WHERE {known} GROUP BY {columns} HAVING COUNT(*) > 1) x"
     return Rule(
-        name, f"rows of {table} share what must be unique ({columns})", columns.split(", ")[0],
+        name, table, f"rows of {table} share what must be unique ({columns})", columns.split(", ")[0],
         twice, "the file is damaged: restore a backup, or run SQLite's .recover on a copy",
     )  # fmt: skip
 
@@ -58,7 +60,7 @@ def _wiped(table: str) -> Rule:
     if table == "Artifact":
         ours = f"({ours} OR (LENGTH(n.external_id) = 32 AND t.name LIKE 'system.%'))"
     return Rule(
-        "wiped node", f"a node of ours in {table} has lost its record", "n.id",
+        "wiped node", table, f"a node of ours in {table} has lost its record", "n.id",
         f"""{table} n JOIN Type t ON t.id = n.type_id WHERE {ours} AND NOT EXISTS (
           SELECT 1 FROM {table}Property p WHERE p.{lower}_id = n.id
           AND p.name = '{codec.RECORD}' AND p.is_custom_property = 1)""",
@@ -68,7 +70,7 @@ def _wiped(table: str) -> Rule:
 
 def _typed(table: str, kind: int) -> Rule:
     return Rule(
-        "node without a type", f"a row of {table} names a type that is none of its kind", "n.id",
+        "node without a type", table, f"a row of {table} names a type that is none of its kind", "n.id",
         f"""{table} n WHERE NOT EXISTS (
           SELECT 1 FROM Type t WHERE t.id = n.type_id AND t.type_kind = {kind})""",
         "MLMD cannot read it either; restore a backup",
@@ -100,7 +102,7 @@ RULES = (
     _typed("Artifact", 1),
     _typed("Context", 2),
     Rule(
-        "edge of an unknown kind", "a row of Event is neither an input nor an output", "id",
+        "edge of an unknown kind", "Event", "a row of Event is neither an input nor an output", "id",
         f"Event WHERE type NOT IN ({_KNOWN})",
         "no question sees it; have whoever wrote it write it again with a type",
     ),

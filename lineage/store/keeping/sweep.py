@@ -58,6 +58,7 @@ class Sweep:
 
     def __init__(self, store: str, reading: Engine, stays: Stays) -> None:
         self._engine = write_engine(store)
+        self._db = self._engine.connect()
         self._gate = FileGate(store)
         self._news = _News(reading)
         self._stays = stays
@@ -69,8 +70,8 @@ class Sweep:
         """From now on what is written protects what is upstream of it: before `stays` is
         worked out."""
         with self._gate.alone():
-            with self._engine.begin() as db:
-                gone.prepare(db)
+            with self._db.begin():
+                gone.prepare(self._db)
             self._news.begin()
 
     def run(self, actions: Sequence[int], advance: Callable[[int], None]) -> Removed:
@@ -89,6 +90,7 @@ class Sweep:
 
     def close(self) -> None:
         self._gate.close()
+        self._db.close()
         self._engine.dispose()
 
     def _catch_up(self) -> None:
@@ -97,11 +99,11 @@ class Sweep:
 
     def _transaction(self, chunk: Sequence[int]) -> float:
         """Seconds for which others waited."""
-        with self._engine.connect() as db, self._gate.alone():
+        with self._gate.alone():
             begun = time.monotonic()
-            with db.begin():
+            with self._db.begin():
                 self._catch_up()
-                some = _remove(db, chunk, self._stays.ids)
+                some = _remove(self._db, chunk, self._stays.ids)
             took = time.monotonic() - begun
         self.removed.actions += some.actions
         self.removed.artifacts += some.artifacts
@@ -149,8 +151,8 @@ class _News:
 
 def _remove(db: Connection, chunk: Sequence[int], stays: set[str]) -> Removed:
     some = _ids(chunk)
-    actions = db.execute(text(f"SELECT id, external_id FROM Execution WHERE id IN {some}")).all()
-    actions = [row for row in actions if row[1] not in stays]
+    named = db.exec_driver_sql(f"SELECT id, external_id FROM Execution WHERE id IN {some}")
+    actions = [row for row in named if row[1] not in stays]
     if not actions:
         return Removed()
     some = _ids(row[0] for row in actions)
@@ -182,7 +184,7 @@ def _untouched(
       AND p.is_custom_property = 1
     WHERE n.id IN {_ids(artifacts)}
       AND NOT EXISTS (SELECT 1 FROM Event e WHERE e.artifact_id = n.id)"""
-    rows = db.execute(text(sql)).all() if artifacts else []
+    rows = db.exec_driver_sql(sql).all() if artifacts else []
     return [(row[0], row[1]) for row in rows if row[1] not in stays]
 
 
@@ -231,11 +233,11 @@ WHERE c.id IN {{ids}} AND t.name IN ('lineage.Namespace', '{codec.CONTROLLER}', 
 
 def _delete(db: Connection, table: str, column: str, ids: Sequence[int]) -> None:
     if ids:
-        db.execute(text(f"DELETE FROM {table} WHERE {column} IN {_ids(ids)}"))
+        db.exec_driver_sql(f"DELETE FROM {table} WHERE {column} IN {_ids(ids)}")
 
 
 def _column(db: Connection, sql: str) -> list[int]:
-    return [row[0] for row in db.execute(text(sql))]
+    return [row[0] for row in db.exec_driver_sql(sql)]
 
 
 def _ids(numbers: Iterable[int]) -> str:

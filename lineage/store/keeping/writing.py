@@ -11,6 +11,8 @@ from sqlalchemy.pool import NullPool
 
 from lineage.errors import StoreUnavailable
 
+MAPPED = 2**40
+"""Bytes that may be mapped; SQLite takes what it was built for."""
 WAIT = 60
 """Seconds to wait for whoever writes."""
 
@@ -25,7 +27,10 @@ def write_engine(store: str) -> Engine:
         raise StoreUnavailable(f"{store} does not exist; check the path")
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(store, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(store, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        # Whatever others commit empties SQLite's own cache: the system's is read instead.
+        db.execute(f"PRAGMA mmap_size={MAPPED}")
+        return db
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
