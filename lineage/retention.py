@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lineage.errors import StoreUnavailable
 from lineage.queries.keeping import Upstream, needed, spare
 from lineage.store.database import read_engine, whose
 from lineage.store.keeping import choose
 from lineage.store.keeping.policy import Policy
 from lineage.store.keeping.sweep import Removed, Sweep
+from lineage.store.keeping.writing import only_sqlite
 from lineage.store.reader import SqlReader
 from lineage.store.search.counts import size
 
@@ -62,7 +64,9 @@ def prune(store: str, policy: Policy, past: bool, apply: bool, stage: Stage) -> 
         StoreUnavailable: there is no such store, or it is not ours.
     """
     begun = time.monotonic()
-    whose(store)
+    only_sqlite(store, "nothing leaves yet")
+    if whose(store) == "nobody":
+        raise StoreUnavailable(f"{store} does not exist, or is no store; check the path")
     engine = read_engine(store)
     stays = Upstream(SqlReader(engine))
     sweep = Sweep(store, engine, stays) if apply else None

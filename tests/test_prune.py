@@ -105,7 +105,9 @@ def test_the_time_that_is_kept_is_told_as_before(seed: int, minute: int, later: 
 
 
 def places(reader: MemoryReader, at: int) -> list[tuple[Any, ...]]:
-    return sorted((s["slot"], s["deployment"]["id"], str(s["traffic"])) for s in answers(reader, at))
+    return sorted(
+        (s["slot"], s["deployment"]["id"], str(s["traffic"])) for s in answers(reader, at)
+    )
 
 
 COUNT = 2000

@@ -23,10 +23,12 @@ def prune(
     ctx: typer.Context,
     keep: Annotated[str, typer.Option(help="How long actions stay: 90d, 12h, 8w, 2y.")],
     keep_last: Annotated[
-        int, typer.Option(min=0, help="So many latest actions of each controller stay, however old.")
+        int,
+        typer.Option(min=0, help="So many latest actions of each controller stay, however old."),
     ] = 0,
     type_: Annotated[
-        list[str] | None, typer.Option("--type", help="Only actions of this type leave; repeatable.")
+        list[str] | None,
+        typer.Option("--type", help="Only actions of this type leave; repeatable."),
     ] = None,
     namespace: Annotated[
         list[str] | None, typer.Option(help="Only actions of this namespace leave; repeatable.")
@@ -106,11 +108,15 @@ def _print(report: Report) -> None:
     out.print(f"{clean(report.store)}: actions that ended before {iso(report.before)}")
     for name, count in report.counts.items():
         number = getattr(done, name) if done else count.leaving
-        out.print(f"  {name:<10} {number:>12,} of {count.total:,} {'left' if done else 'would leave'}")
+        out.print(
+            f"  {name:<10} {number:>12,} of {count.total:,} {'left' if done else 'would leave'}"
+        )
     for name, number in report.events.items():
         out.print(f"  {name:<10} {number:>12,}")
     if report.needed:
-        out.print(f"  {report.needed:,} more are as old, and stay: what is live or stays needs them")
+        out.print(
+            f"  {report.needed:,} more are as old, and stay: what is live or stays needs them"
+        )
     if done:
         out.print(
             f"  {done.contexts:,} empty contexts too, in {report.seconds:.1f} s; recorders waited "

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lineage.errors import BadRequest, StoreInUse, StoreUnavailable
 from lineage.store.database import whose
+from lineage.store.keeping.writing import only_sqlite
 from lineage.store.raw import SUFFIX as RAW
 from lineage.store.search.index import SUFFIX as INDEX
 
@@ -35,6 +36,7 @@ def backup(store: str, file: str, replace: bool = False) -> list[str]:
         BadRequest: there is such a file already, and `replace` is not given.
         StoreUnavailable: there is no such store, or no room.
     """
+    only_sqlite(store, "use mariadb-dump or pg_dump (docs/operations.md)")
     if whose(store) == "nobody":
         raise StoreUnavailable(f"{store} is no store; check the path")
     if os.path.exists(file) and (not replace or os.path.samefile(store, file)):
@@ -55,6 +57,7 @@ def restore(file: str, store: str, replace: bool = False) -> list[str]:
         StoreInUse: a server has it open.
         StoreUnavailable: `file` is no store.
     """
+    only_sqlite(store, "use its own tools (docs/operations.md)")
     if whose(file) == "nobody":
         raise StoreUnavailable(f"{file} is no backup of a store; check the path")
     if os.path.exists(store) and (not replace or os.path.samefile(store, file)):

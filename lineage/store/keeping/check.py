@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DatabaseError
 
+from lineage.address import Address
 from lineage.errors import StoreUnavailable
 from lineage.store.database import INDEXES, add_indexes, read_engine, whose
 from lineage.store.gate import FileGate
@@ -55,7 +57,8 @@ class Finding:
 
 
 def check(store: str, full: bool, mend: bool, stage: Stage) -> list[Finding]:
-    """All that is wrong with a store; `full` = also read every page of its files.
+    """All that is wrong with a store; `full` = also read every page of its files. On a server
+    the rows and records are looked at, and nothing is mended.
 
     Raises:
         StoreUnavailable: it cannot be read at all, or it is of another schema.
@@ -65,13 +68,17 @@ def check(store: str, full: bool, mend: bool, stage: Stage) -> list[Finding]:
     engine = read_engine(store)
     found: list[Finding] = []
     try:
-        found += _files(store, full, stage)
-        found += _indexes(engine, store, mend)
+        files = Address.parse(store) is None
+        if files:
+            found += _files(store, full, stage)
+            found += _indexes(engine, store, mend)
+        mend &= files
         found += _rules(engine, store, mend, stage("Rows", len(RULES)))
         for kind in records.KINDS:
             advance = stage(f"Records of {kind}", records.total(engine, kind))
             found += _gathered(records.look(engine, kind, advance))
-        found += _raw(store, mend)
+        if files:
+            found += _raw(store, mend)
     except DatabaseError as error:
         # The rest cannot be read.
         found.append(_unreadable(store, [str(error.orig)]))
@@ -144,7 +151,7 @@ def _indexes(engine: Engine, store: str, mend: bool) -> Iterator[Finding]:
 
 def _files(store: str, full: bool, stage: Stage) -> Iterator[Finding]:
     """Whether SQLite can read its files; `full` = every page of them."""
-    pragma = "integrity_check" if full else "schema_version"
+    pragma = f"integrity_check({LISTED})" if full else "schema_version"
     for path, remedy in (
         (store, _RECOVER),
         (store + RAW, "only replay is lost: stop the server and move the file away"),
@@ -154,7 +161,7 @@ def _files(store: str, full: bool, stage: Stage) -> Iterator[Finding]:
             continue
         stage(f"Reading {os.path.basename(path)}", None)
         try:
-            said = [row[0] for row in _ask(path, f"PRAGMA {pragma}({LISTED})" if full else f"PRAGMA {pragma}")]
+            said = [row[0] for row in _ask(path, f"PRAGMA {pragma}")]
         except sqlite3.DatabaseError as error:
             said = [str(error)]
         if (full and said != ["ok"]) or (not full and said and not isinstance(said[0], int)):

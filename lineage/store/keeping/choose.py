@@ -89,9 +89,7 @@ def _pages(engine: Engine, before: str) -> Iterator[Sequence[Any]]:
     after = 0
     while True:
         with engine.connect() as db:
-            rows = db.execute(
-                text(_OLD), {"before": before, "after": after, "limit": PAGE}
-            ).all()
+            rows = db.execute(text(_OLD), {"before": before, "after": after, "limit": PAGE}).all()
         if rows:
             yield rows
         if len(rows) < PAGE:

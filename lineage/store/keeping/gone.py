@@ -97,7 +97,9 @@ def prepare(db: Connection) -> None:
     _TABLE.create(db, checkfirst=True)
     last = select(func.max(_TABLE.c.number).label("number")).subquery()
     old = _TABLE.c.at < int(time.time() * 1000) - KEPT
-    db.execute(_TABLE.delete().where(old, _TABLE.c.number < select(last.c.number).scalar_subquery()))
+    db.execute(
+        _TABLE.delete().where(old, _TABLE.c.number < select(last.c.number).scalar_subquery())
+    )
 
 
 def note(db: Connection, kind: Kind, nodes: Iterable[tuple[int, str | None]]) -> None:

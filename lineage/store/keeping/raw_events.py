@@ -52,9 +52,7 @@ def _remove(db: sqlite3.Connection, numbers: list[int], size: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     marks = ", ".join("?" * len(numbers))
     gone = db.execute(f"DELETE FROM event WHERE number IN ({marks})", numbers).rowcount
-    db.execute(
-        "UPDATE totals SET bytes = MAX(0, bytes - ?), removed = removed + ?", (size, gone)
-    )
+    db.execute("UPDATE totals SET bytes = MAX(0, bytes - ?), removed = removed + ?", (size, gone))
     db.execute("COMMIT")
 
 

@@ -47,7 +47,9 @@ def _lost(name: str, table: str, column: str, target: str) -> Rule:
 
 def _twice(table: str, columns: str, name: str) -> Rule:
     known = " AND ".join(f"{column} IS NOT NULL" for column in columns.split(", "))
-    twice = f"(SELECT {columns} FROM {table} WHERE {known} GROUP BY {columns} HAVING COUNT(*) > 1) x"
+    twice = (
+        f"(SELECT {columns} FROM {table} WHERE {known} GROUP BY {columns} HAVING COUNT(*) > 1) x"
+    )
     return Rule(
         name, table, f"rows of {table} share what must be unique ({columns})", columns.split(", ")[0],
         twice, "the file is damaged: restore a backup, or run SQLite's .recover on a copy",

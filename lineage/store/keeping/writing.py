@@ -9,12 +9,22 @@ import sqlite3
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from lineage.errors import StoreUnavailable
+from lineage.address import Address
+from lineage.errors import LineageError, StoreUnavailable
 
 MAPPED = 2**40
 """Bytes that may be mapped; SQLite takes what it was built for."""
 WAIT = 60
 """Seconds to wait for whoever writes."""
+
+
+def only_sqlite(store: str, instead: str) -> None:
+    """
+    Raises:
+        LineageError: the store is on a server; `instead` = what to do there.
+    """
+    if Address.parse(store) is not None:
+        raise LineageError(f"this works on SQLite stores; on a server {instead}")
 
 
 def write_engine(store: str) -> Engine:
