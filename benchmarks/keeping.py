@@ -39,11 +39,16 @@ Graphs = dict[str, tuple[frozenset[str], frozenset[tuple[str, str, str]]]]
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--store", type=Path)
+    parser.add_argument("--move", action="store_true", help="Do not copy it: it is used up.")
     parser.add_argument("--size", default="1m")
     parser.add_argument("--dir", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.dir, prefix="lineage-bench-") as where:
-        for name, value in measure(_number(options.size), options.store, Path(where)):
+        if options.move:
+            for file in options.store.parent.glob(options.store.name + "*"):
+                file.rename(Path(where) / file.name.replace(options.store.name, "lineage.db"))
+        made = None if options.move else options.store
+        for name, value in measure(_number(options.size), made, Path(where)):
             print(f"{name:<46} {value}", flush=True)
 
 
@@ -52,7 +57,7 @@ def measure(count: int, made: Path | None, where: Path) -> Iterator[tuple[str, s
     if made is not None:
         yield "backup, the store copied", _took("backup", store, "--store", made)
     with serve(store) as server:
-        if made is None:
+        if _size(store) < count / 2:
             dataset.write(where / "records", count)
             yield "import", f"{load(server, where / 'records'):.0f} s"
         _record(server, deploys(count))

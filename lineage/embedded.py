@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lineage.address import shown
 from lineage.client import Client
 from lineage.config import Settings
 from lineage.errors import LineageError, StoreUnavailable
@@ -52,7 +53,7 @@ def embedded(
     from queue import Empty, Queue
 
     # Whoever can read the file needs no token.
-    chosen = replace(settings or Settings(), store=str(store), read_only=read_only, mlmd_port=0,
+    chosen = replace(settings or Settings(), store=Settings.from_env({}, store=str(store)).store, read_only=read_only, mlmd_port=0,
                      tokens="", proxies="", groups="", audit="", tls_cert="")  # fmt: skip
     started: Queue[BaseException | None] = Queue()
     # The folder is open to this user only, so nobody else can reach the socket in it.
@@ -68,7 +69,7 @@ def embedded(
             with Client("http://embedded", socket=path, timeout=600) as client:
                 yield client
         except Empty as error:
-            raise StoreUnavailable(f"{store} did not open in {START_TIMEOUT:.0f} s") from error
+            raise StoreUnavailable(f"{shown(str(store))} did not open in {START_TIMEOUT:.0f} s") from error
         finally:
             server.should_exit = True
             thread.join(timeout=START_TIMEOUT)

@@ -90,7 +90,7 @@ class DatabaseServer(ABC):
     def kill(self) -> None:
         """End it and its children at once, as a power cut would."""
         if self.process is not None:
-            for pid in (self.process.pid, *_children(self.process.pid)):
+            for pid in (self.process.pid, *children(self.process.pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self.process.wait(60)
@@ -190,7 +190,8 @@ def _free_port() -> int:
     raise AssertionError("no port is free")
 
 
-def _children(pid: int) -> Iterator[int]:
+def children(pid: int) -> Iterator[int]:
+    """The processes that this one started, and has not outlived."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:

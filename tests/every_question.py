@@ -48,11 +48,11 @@ def questions(records: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _of_the_whole() -> Iterator[str]:
-    for moment in ({}, {"as_of": THEN}, {"as_of": NOW}):
-        yield _get("/controllers", limit=500, **moment)
-        yield _get("/actions", limit=500, **moment)
-        yield _get("/artifacts", limit=500, **moment)
-        yield _get("/flow", **moment)
+    for then in ({}, {"as_of": THEN}, {"as_of": NOW}):
+        yield _get("/controllers", limit=500, **then)
+        yield _get("/actions", limit=500, **then)
+        yield _get("/artifacts", limit=500, **then)
+        yield _get("/flow", **then)
     for type_ in ("train", "deploy", "evaluate"):
         yield _get("/actions", type=type_, state="failed", since=at(10), until=at(70), limit=500)
     for type_ in ("Model", "Dataset", "Metrics", "Deployment", "Code", "Notebook"):

@@ -112,4 +112,6 @@ def pages(routes: Iterable[Any]) -> Iterator[tuple[str, str]]:
         if inner is not None:
             yield from pages(inner.routes)
         else:
-            yield from ((method, re.sub(r":\w+}", "}", route.path)) for method in route.methods - {"HEAD"})
+            yield from (
+                (method, re.sub(r":\w+}", "}", route.path)) for method in route.methods - {"HEAD"}
+            )

@@ -101,19 +101,22 @@ def test_a_round_can_fail(
     assert noticed(found), failure(found)
 
 
+def until_refused(client: Client) -> None:
+    """At first there is room left in SQLite's own files."""
+    for n in range(1000):
+        large = {f"p{p}": "x" * 9999 for p in range(30)}
+        client.record(SENT | {"key": f"chaos/full/{n}", "params": large})
+
+
 def test_a_full_disk_is_said_to_be_full_and_hurts_only_while_it_is(running: System) -> None:
     """507 where the disk is; a quota, which SQLite cannot tell from a broken disk, is a 500."""
     [api] = running.apis
     trouble = faults.full(running.disk) if running.mounted else faults.limited(api)
     with Client(api.url) as client:
         with trouble, pytest.raises(LineageError, match="nothing was recorded") as refused:
-            for n in range(1000):  # at first there is room left in SQLite's own files
-                key = f"chaos/full/{n}"
-                client.record(
-                    SENT | {"key": key, "params": {f"p{p}": "x" * 9999 for p in range(30)}}
-                )
+            until_refused(client)
         assert refused.value.status == (507 if running.mounted else 500)
-        assert client.record(SENT | {"key": key})["outcome"] == "created"
+        assert client.record(SENT | {"key": "chaos/room"})["outcome"] == "created"
 
 
 def stored(**changes: object) -> check.Stored:

@@ -144,7 +144,7 @@ def test_pruned_under_load_and_killed_on_the_way(aged: Server) -> None:
                 time.sleep(0.005)
             first.kill()
             first.wait()
-            assert size(aged.store) > all_ * 0.3, "killed too late to show anything"
+            assert first.returncode < 0, "it was done before it could be killed"
             assert clean(aged.store)
             done = lineage("prune", "--store", aged.store, *KEEP, "--apply", "--json")
         assert done.returncode == 0, done.stderr

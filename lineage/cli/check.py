@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lineage.address import shown
 from lineage.cli.prune import stages
 from lineage.cli.target import Json, Target, clean, console, print_json
 from lineage.errors import LineageError
@@ -41,7 +42,9 @@ def check(
         console(stderr=True).print(f"Error: {clean(error.detail)}", style="red", soft_wrap=True)
         raise typer.Exit(NOT_CHECKED) from error
     if as_json:
-        print_json({"store": store, "clean": not found, "findings": [one.json() for one in found]})
+        print_json(
+            {"store": shown(store), "clean": not found, "findings": [one.json() for one in found]}
+        )
     else:
         _print(store, found)
     if not all(one.mended for one in found):
@@ -51,7 +54,7 @@ def check(
 def _print(store: str, found: list) -> None:  # type: ignore[type-arg]
     out = console()
     if not found:
-        out.print(f"{clean(store)}: nothing is wrong")
+        out.print(f"{clean(shown(store))}: nothing is wrong")
     for one in found:
         style = "green" if one.mended else "red"
         out.print(f"{one.name}: {one.count:,}{' (mended)' if one.mended else ''}", style=style)

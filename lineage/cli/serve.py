@@ -22,7 +22,7 @@ log = logging.getLogger("lineage.serve")
 def serve(
     ctx: typer.Context,
     store: Annotated[
-        str | None, typer.Option(help="The database: a path of a SQLite file.")
+        str | None, typer.Option(help="The database: a file, mysql://… or postgresql://….")
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port; 0 = any free one.")] = None,

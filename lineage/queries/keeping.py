@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from lineage.identity import action_id
+from lineage.identity import action_id, artifact_id
 from lineage.merge import ActionState, ArtifactState
 from lineage.queries.asof import AsOf
 from lineage.queries.rules import bindings, copies
@@ -41,6 +41,29 @@ class Upstream:
             new = self._near(chunk) - self.ids
             self.ids |= new
             waiting += new
+
+    def follow(self, changed: Sequence[str]) -> None:
+        """Of what was written since, add what is upstream of these now: what was put into a
+        slot, and whatever has become a part of what is known here."""
+        actions = self._reader.actions_by_id(changed)
+        named = {e.artifact for a in actions.values() for e in a.edges if e.side == "out"}
+        artifacts = self._reader.artifacts_by_id(sorted(named.union(changed) - actions.keys()))
+        starts = {a.id for a in actions.values() if a.slots or self._joins(a, artifacts)}
+        for edge in copies(self._reader, artifacts.values()):
+            if edge.source in self.ids or edge.target in self.ids:
+                starts |= {edge.source, edge.target}
+        self.add(starts)
+        slots = {artifacts[id_].uri for a in actions.values() for id_, _ in a.slots
+                 if id_ in artifacts}  # fmt: skip
+        for place in told(self._reader, sorted(slots))[0] if slots else ():
+            self.ids |= _said(place)
+
+    def _joins(self, action: ActionState, artifacts: Mapping[str, ArtifactState]) -> bool:
+        """Whether it is known, or made what is, or a version of what was read without one."""
+        made = [artifacts[e.artifact] for e in action.edges
+                if e.side == "out" and e.artifact in artifacts]  # fmt: skip
+        ids = {action.id} | {one.id for one in made} | {artifact_id(one.uri, None) for one in made}
+        return not ids.isdisjoint(self.ids)
 
     def _near(self, ids: Sequence[str]) -> set[str]:
         actions = self._reader.actions_by_id(ids)

@@ -1,9 +1,9 @@
 """What MySQL, MariaDB and PostgreSQL call differently, in one place.
 
 Every statement of the store is written once, in SQLite's words. On its way to another database
-it passes `Translated` here, with its parameters: lists, which SQLite takes as JSON, and truth
-values. So no query knows where it runs, but for the few that ask `is_mysql` because another
-way is faster there. Knows no table.
+it passes `translate` here, with its parameters: lists, which SQLite takes as JSON, and truth
+values. So no query knows where it runs, but for the few that ask because another way is faster
+there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _LOWER = re.compile(r"\bLOWER\(([\w.]+)\) LIKE (%\(\w+\)s)")
 # ml-metadata speaks UTF-8 and tells MySQL that it is Latin-1; so we must read and write it.
 _REAL = "CONVERT(CAST(CONVERT({} USING latin1) AS BINARY) USING utf8mb4)"
 
-
+SLOTS = "uri > 'k8s://' AND uri < 'k8s:0'"
+"""The artifacts that are versions of slots; an index of PostgreSQL's is of these alone."""
 MOST_INDEXED = 2400
 """Bytes: 2,704 without a property's name."""
 

@@ -30,13 +30,10 @@ TYPES = "types"
 @contextmanager
 def alone(engine: Engine) -> Iterator[None]:
     """For one server at a time, before there is any table."""
+    wait = "GET_LOCK(:name, 60)" if is_mysql(engine) else "pg_advisory_lock(hashtext(:name))"
     with engine.connect() as db:
-        name = f"lineage/{engine.url.database}"
-        if is_mysql(engine):
-            sql = text("SELECT GET_LOCK(:name, 60)")
-        else:
-            sql = text("SELECT pg_advisory_lock(hashtext(:name))")
-        db.execute(sql, {"name": name})
+        if db.execute(text(f"SELECT {wait}"), {"name": _named(engine, "start")}).scalar() == 0:
+            raise StoreUnavailable("another server has been starting for a minute")
         try:
             yield
         finally:
@@ -44,12 +41,14 @@ def alone(engine: Engine) -> Iterator[None]:
 
 
 class Locks:
-    """One set of locks, held by one holder at a time. Thread-safe."""
+    """One set of locks, held by one holder at a time: who calls `hold` and `release` does so in
+    turn, `held` waits for its turn itself."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._mysql = is_mysql(engine)
         self._db: Connection | None = None
+        self._held = False
         self._turn = threading.Lock()
 
     def hold(self, names: Iterable[str]) -> None:
@@ -58,14 +57,23 @@ class Locks:
         Raises:
             StoreUnavailable: not in time, or the database went away; nothing is held.
         """
-        wanted = sorted(self._named(name) for name in set(names))
-        try:
-            if self._db is None:
-                self._db = self._engine.connect()
-            (self._hold_mysql if self._mysql else self._hold_postgresql)(self._db, wanted)
-        except BaseException:
-            self._drop()
-            raise
+        wanted = sorted(_named(self._engine, name) for name in set(names))
+        take = self._hold_mysql if self._mysql else self._hold_postgresql
+        for last in (False, True):
+            fresh = self._db is None
+            try:
+                if self._db is None:
+                    self._db = self._engine.connect()
+                take(self._db, wanted)
+            except BaseException:
+                held = self._held
+                self._drop()
+                # A connection that was idle may have been closed long ago.
+                if last or fresh or held:
+                    raise
+            else:
+                self._held = True
+                return
 
     def release(self) -> None:
         """Give back what is held.
@@ -82,6 +90,7 @@ class Locks:
             else:
                 self._db.execute(text("SELECT 1"))
             self._db.rollback()
+            self._held = False
         except BaseException:
             self._drop()
             raise
@@ -94,11 +103,6 @@ class Locks:
                 yield
             finally:
                 self.release()
-
-    def _named(self, name: str) -> str:
-        # MySQL's names are of the whole server, and at most 64 characters long.
-        whole = f"{self._engine.url.database}/{name}"
-        return "lineage/" + blake2b(whole.encode(), digest_size=20).hexdigest()
 
     def _hold_mysql(self, db: Connection, names: list[str]) -> None:
         for start in range(0, len(names), 500):
@@ -114,7 +118,13 @@ class Locks:
         db.execute(text(sql), {"names": names})
 
     def _drop(self) -> None:
-        db, self._db = self._db, None
+        db, self._db, self._held = self._db, None, False
         if db is not None:
             db.invalidate()
             db.close()
+
+
+def _named(engine: Engine, name: str) -> str:
+    # MySQL's names are of the whole server, and at most 64 characters long.
+    whole = f"{engine.url.database}/{name}"
+    return "lineage/" + blake2b(whole.encode(), digest_size=20).hexdigest()

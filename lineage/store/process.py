@@ -125,7 +125,9 @@ class Store:
 
 
 def serve(
-    store: Store, address: str | Port, options: Any = UNBOUNDED,
+    store: Store,
+    address: str | Port,
+    options: Any = UNBOUNDED,
     own: Mapping[str, Any] | None = None,
 ) -> Any:
     """A started gRPC server that answers MLMD's service by forwarding bytes; `own` = calls of
@@ -144,6 +146,7 @@ def serve(
                 return bytes(call(request))
             except LineageError as error:
                 context.abort(grpc.StatusCode.UNAVAILABLE, str(error)[:MAX_MESSAGE])
+                raise  # not reached
 
         return answer
 

@@ -108,6 +108,8 @@ def after_mlmd(engine: Engine, indexes: tuple[tuple[str, str, str], ...]) -> Non
     """
     with engine.begin() as db:
         (_compare_mysql if dialect.is_mysql(db) else _compare_postgresql)(db)
+        if not dialect.is_mysql(db):
+            _index_long_texts(db)
         for name, table, columns in indexes:
             if not _has_index(db, name, table):
                 db.exec_driver_sql(f"CREATE INDEX {name} ON {table} ({columns})")
@@ -183,6 +185,23 @@ def _compare_mysql(db: Connection) -> None:
         db.exec_driver_sql(f"ALTER TABLE `{table}` CONVERT TO {mended}")
 
 
+def _index_long_texts(db: Connection) -> None:
+    """PostgreSQL has no room for long texts in an ordered index: URIs, and the paths of contexts,
+    get one by hash, under the name of ML Metadata's own, which asks for equality alone."""
+    for name, table, column in _HASHED:
+        sql = f"SELECT 1 FROM pg_indexes WHERE indexname = '{name}' AND indexdef LIKE '%%hash%%'"
+        if db.exec_driver_sql(sql).first() is None:
+            db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+            db.exec_driver_sql(f"CREATE INDEX {name} ON {table} USING hash ({column})")
+    db.exec_driver_sql(
+        f"CREATE INDEX IF NOT EXISTS lineage_artifact_slot ON artifact (id) WHERE {dialect.SLOTS}"
+    )
+
+
+_HASHED = (
+    ("idx_artifact_uri", "artifact", "uri"),
+    ("idx_context_property_string", "contextproperty", "string_value"),
+)
 _ORDERED = {
     "artifact": ("uri", "name"), "execution": ("name",), "context": ("name",), "type": ("name",),
     "artifactproperty": ("name", "string_value"), "executionproperty": ("name", "string_value"),

@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -60,6 +61,7 @@ class Shared:
     def _slice(self, actions: Sequence[Action], refused: int = 0) -> list[Verdict]:
         deadline = time.monotonic() + PATIENCE
         careful = False
+        why: StoreRefused | None = None
         first: Plan | None = None  # what it found was before these reports, so its outcomes stay
         while time.monotonic() < deadline:
             self._store.wait_ready(max(0.0, deadline - time.monotonic()))
@@ -87,6 +89,7 @@ class Shared:
                 return [failed(action, error) for action in actions]
             except StoreRefused as error:
                 careful = True
+                why = error
                 if error.code not in _PASSING:
                     refused += 1
                     self._mlmd.forget()
@@ -98,6 +101,9 @@ class Shared:
                     halves = actions[:half], actions[half:]
                     return [v for some in halves for v in self._slice(some, _REFUSALS - 1)]
                 time.sleep(random.uniform(0.0, 0.02))  # noqa: S311
+        if why is not None:
+            at = re.search(r'constraint "?(\w+)', why.private)
+            log.error("MLMD refused a group to the end: %s %s", why.code, at and at[1])
         late = StoreUnavailable(f"the store did not answer for {PATIENCE:.0f} s; try again")
         return [failed(action, late) for action in actions]
 

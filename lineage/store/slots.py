@@ -11,7 +11,7 @@ from lineage.identity import artifact_id
 from lineage.merge import ActionState
 from lineage.store import codec
 from lineage.store.database import IDS
-from lineage.store.dialect import is_mysql, is_sqlite
+from lineage.store.dialect import SLOTS, is_sqlite
 from lineage.store.filters import of_type
 from lineage.store.select import action_of, fetch
 
@@ -44,15 +44,15 @@ _AT_ONCE = 200
 _EVER = "9999-12-31T23:59:59.999999Z"
 
 
-# MySQL's index ends after 255 characters, so it cannot tell the next URI without reading all.
-_DISTINCT = "SELECT DISTINCT uri FROM Artifact WHERE uri > :after AND uri < 'k8s:0'"
+# MySQL's index ends after 255 characters, and PostgreSQL's knows no order: all versions are read.
+_DISTINCT = f"SELECT DISTINCT uri FROM Artifact WHERE {SLOTS} AND uri > :after"
 
 
 def found(db: Connection, namespace: str | None, limit: int, after: str | None) -> list[str]:
     """Jumps from one URI to the next in the index, so versions cost nothing."""
     sql = (
         _DISTINCT
-        if is_mysql(db)
+        if not is_sqlite(db)
         else """
     WITH RECURSIVE slot(uri, n) AS (
       SELECT (SELECT MIN(uri) FROM Artifact WHERE uri > :after), 0

@@ -38,8 +38,11 @@ def slow(round_: Round, chance: random.Random) -> None:
             )
         time.sleep(0.005)
     for way, _, id_ in ways:
-        if _status(way) in (200, 201):
+        status = _status(way)
+        if status in (200, 201):
             ledger.acknowledged([id_])
+        else:
+            ledger.refused(f"{status} in a slow answer" if status else "unreachable", 0.0)
         way.close()
 
 
@@ -80,7 +83,7 @@ def _connect(round_: Round) -> socket.socket:
 def _request(report: Report) -> bytes:
     body = json.dumps(report).encode()
     head = (
-        f"PUT /api/v1/actions/{quote(report['key'], safe='')} HTTP/1.1\r\nhost: chaos\r\n"
+        f"PUT /api/v1/actions/{quote(report['key'], safe='')} HTTP/1.1\r\nhost: 127.0.0.1\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

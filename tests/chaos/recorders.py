@@ -80,12 +80,11 @@ class Recorder:
         self.process.join()
 
     def wait(self, seconds: float) -> bool:
-        """False: it had to be killed."""
+        """False: it failed, or had to be killed."""
         self.process.join(seconds)
-        ended = self.process.exitcode is not None
-        if not ended:
+        if self.process.exitcode is None:
             self.kill()
-        return ended
+        return self.process.exitcode == 0
 
 
 def _run(task: Task) -> None:
@@ -145,8 +144,9 @@ def _recorded(client: Client, id_: str, report: Report) -> list[str]:
 def _accepted(client: Client, ledger: Ledger, chunk: dict[str, Report]) -> list[str]:
     answer = client.batch([json.dumps(report).encode() + b"\n" for report in chunk.values()])
     ids = list(chunk)
-    for status in {result["status"] for result in answer["results"] if result.get("error")}:
-        ledger.refused(str(status), 0.0)
+    for result in answer["results"]:
+        if result.get("error"):
+            ledger.refused(f"{result['status']} in a batch", 0.0)
     return [ids[result["index"]] for result in answer["results"] if result.get("outcome")]
 
 
@@ -158,7 +158,8 @@ def _send(ledger: Ledger, call: Callable[[], list[str]]) -> None:
         ledger.refused("unreachable", time.monotonic() - begin)
         time.sleep(PAUSE)
     except LineageError as error:
-        ledger.refused(str(error.status), time.monotonic() - begin)
+        # An answer that is no problem of ours has a title that none of ours has.
+        ledger.refused(f"{error.status} {error.title}", time.monotonic() - begin)
         time.sleep(PAUSE)
     else:
         ledger.acknowledged(done, time.monotonic() - begin)

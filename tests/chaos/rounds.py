@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from lineage.client import Client
+from lineage.errors import StoreError, StoreFull, StoreUnavailable
 from lineage.store.database import read_engine
 
 from . import check, faults, ledger
@@ -25,7 +26,14 @@ from .system import System
 LOAD = 1.0
 """Seconds for which recorders send."""
 MOST_FAULTS = 3
-MANNERLY = {"500", "503", "507", "unreachable"}
+MANNERLY = {
+    "unreachable",
+    *(
+        f"{kind.status} {where}"
+        for kind in (StoreError, StoreUnavailable, StoreFull)
+        for where in (kind.title, "in a batch", "in a slow answer")
+    ),
+}
 """What a recorder may hear instead of an acknowledgement, whatever is broken."""
 REPLAY = 1000
 

@@ -22,7 +22,7 @@ class Summary:
     actions: int = 0
     """Keys among the acknowledged reports."""
     damaged: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     made_up: list[str] = field(default_factory=list)
@@ -37,7 +37,8 @@ class Summary:
         """The figures of a ledger."""
         self.sent, self.acknowledged = len(book.sent), len(book.acknowledged)
         self.actions = len({report["key"] for report in book.owed.values()})
-        self.damaged, self.refused, self.slowest = len(book.damaged), book.refused, book.slowest
+        self.damaged, self.slowest = len(book.damaged), book.slowest
+        self.refused = dict(book.refused)
 
     @property
     def clean(self) -> bool:

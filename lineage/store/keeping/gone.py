@@ -70,7 +70,8 @@ class Gone:
         """The removals after a number, in order; None = some of them are forgotten."""
         if not self._exists():
             return [] if after == 0 else None
-        sql = select(_TABLE.c[:4]).where(_TABLE.c.number > after)
+        wanted = _TABLE.c.number, _TABLE.c.kind, _TABLE.c.node, _TABLE.c.id
+        sql = select(*wanted).where(_TABLE.c.number > after)
         with self._engine.connect() as db:
             first = db.execute(select(func.min(_TABLE.c.number))).scalar()
             rows = db.execute(sql.order_by(_TABLE.c.number).limit(limit)).all()

@@ -5,8 +5,8 @@ action go its edges and links, the artifacts that nobody else touches, the conte
 left empty. So whoever reads sees a consistent store between any two, and one that is killed
 is simply run again. Transactions are made as short as recorders should wait (`PATIENCE`).
 
-What is written while all this goes on protects what is upstream of it, as if it were live:
-before each transaction, alone in the store (`lineage.store.gate`), it is asked what is new.
+What goes live while all this goes on keeps what is upstream of it: before each transaction,
+alone in the store (`lineage.store.gate`), it is asked what is new.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, text
 from lineage.store import codec
 from lineage.store.gate import FileGate
 from lineage.store.keeping import gone
-from lineage.store.keeping.writing import write_engine
+from lineage.store.keeping.writing import empty_log, write_engine
 from lineage.store.ports import Kind
 from lineage.store.search.feed import TABLES
 
@@ -29,7 +29,7 @@ PATIENCE = 0.04
 """Seconds a transaction should take; the next is made larger or smaller accordingly."""
 FEWEST, MOST = 10, 1000
 """Actions in a transaction."""
-REST = 1.0
+REST = 0.5
 """Of the time a transaction took, what the others get before the next."""
 OVERLAP = 250
 """Milliseconds of what was written that are looked at again (see `lineage.store.watch`)."""
@@ -40,7 +40,7 @@ class Stays(Protocol):
 
     ids: set[str]
 
-    def add(self, starts: Iterable[str]) -> None: ...
+    def follow(self, changed: Sequence[str]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Removed:
 
 
 class Sweep:
-    """One removal. `stays` grows by what is written meanwhile."""
+    """One removal. `stays` grows by what goes live meanwhile."""
 
     def __init__(self, store: str, reading: Engine, stays: Stays) -> None:
         self._engine = write_engine(store)
@@ -62,13 +62,14 @@ class Sweep:
         self._gate = FileGate(store)
         self._news = _News(reading)
         self._stays = stays
+        self._fresh: set[str] = set()
+        """Reported since it began: it is no longer what was found old."""
         self.removed = Removed()
         self.longest = 0.0
         """Seconds others had to wait at most."""
 
     def begin(self) -> None:
-        """From now on what is written protects what is upstream of it: before `stays` is
-        worked out."""
+        """From now on it is followed what is written: before `stays` is worked out."""
         with self._gate.alone():
             with self._db.begin():
                 gone.prepare(self._db)
@@ -85,7 +86,9 @@ class Sweep:
             start += len(chunk)
             advance(len(chunk))
             size = min(MOST, max(FEWEST, int(size * min(2.0, PATIENCE / max(took, 1e-4)))))
-            time.sleep(took * REST)
+            rest = time.monotonic() + took * REST
+            empty_log(self._db)
+            time.sleep(max(0.0, rest - time.monotonic()))
         return self.removed
 
     def close(self) -> None:
@@ -95,7 +98,8 @@ class Sweep:
 
     def _catch_up(self) -> None:
         if found := self._news.ids():
-            self._stays.add(found)
+            self._fresh.update(found)
+            self._stays.follow(found)
 
     def _transaction(self, chunk: Sequence[int]) -> float:
         """Seconds for which others waited."""
@@ -103,7 +107,7 @@ class Sweep:
             begun = time.monotonic()
             with self._db.begin():
                 self._catch_up()
-                some = _remove(self._db, chunk, self._stays.ids)
+                some = _remove(self._db, chunk, self._stays.ids, self._fresh)
             took = time.monotonic() - begun
         self.removed.actions += some.actions
         self.removed.artifacts += some.artifacts
@@ -149,10 +153,10 @@ class _News:
         return [(row[0], row[1], row[2]) for row in rows]
 
 
-def _remove(db: Connection, chunk: Sequence[int], stays: set[str]) -> Removed:
+def _remove(db: Connection, chunk: Sequence[int], stays: set[str], fresh: set[str]) -> Removed:
     some = _ids(chunk)
     named = db.exec_driver_sql(f"SELECT id, external_id FROM Execution WHERE id IN {some}")
-    actions = [row for row in named if row[1] not in stays]
+    actions = [row for row in named if row[1] not in stays and row[1] not in fresh]
     if not actions:
         return Removed()
     some = _ids(row[0] for row in actions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
@@ -40,6 +41,8 @@ def write_engine(store: str) -> Engine:
         db = sqlite3.connect(store, timeout=WAIT, isolation_level=None, check_same_thread=False)
         # Whatever others commit empties SQLite's own cache: the system's is read instead.
         db.execute(f"PRAGMA mmap_size={MAPPED}")
+        # Not within a commit, for which others wait: see `empty_log`.
+        db.execute("PRAGMA wal_autocheckpoint=0")
         return db
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
@@ -49,3 +52,9 @@ def write_engine(store: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def empty_log(db: Connection) -> None:
+    """Bring what was committed from SQLite's log into its file; nobody waits for it."""
+    raw: Any = db.connection.driver_connection
+    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
