@@ -4,6 +4,7 @@
 # make screenshots  every page in both themes, into docs/images
 # make docs    the documentation as a site, into build/docs
 # make dist    wheel and source package with the built viewer, into dist
+# make chaos   a hundred rounds of killing what runs, each on every kind of store
 # make bench   the numbers of docs/performance.md, measured here
 #
 # Needs only Python 3.11 (PYTHON=...); everything else goes into .venv.
@@ -12,11 +13,12 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .ONESHELL:
-.PHONY: help demo test check docs dist bench screenshots constraints clean browser
+.PHONY: help demo test check docs dist bench chaos screenshots constraints clean browser databases
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8080
 BENCH ?=
+CHAOS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -125,7 +127,22 @@ browser:
 	echo "############################################################"
 	[ "$${CI:-}" != true ]
 
-test: .venv/dev .venv/viewer browser
+# Stores of MariaDB and PostgreSQL are tested on private servers, which need the programs only.
+databases:
+	@have() { command -v "$$1" >/dev/null || ls /usr/lib/postgresql/*/bin/"$$1" >/dev/null 2>&1 || [ -x /usr/sbin/"$$1" ]; }
+	have mariadbd && have postgres && exit 0
+	if [ -n "$(MAY_APT)" ]; then
+	    echo "Installing MariaDB and PostgreSQL ..."
+	    apt-get -qq update && $(APT) install mariadb-server postgresql >/dev/null || true
+	fi
+	have mariadbd && have postgres && exit 0
+	echo "############################################################"
+	echo "# No mariadbd or no postgres: the tests of these stores are SKIPPED."
+	echo "# Install them with: apt-get install mariadb-server postgresql"
+	echo "############################################################"
+	[ "$${CI:-}" != true ]
+
+test: .venv/dev .venv/viewer browser databases
 	@mkdir -p .test
 	$(BIN)/python -m pytest $(ARGS) 2>&1 | tee .test/log
 	if [ "$${CI:-}" = true ] && tail -n 1 .test/log | grep -E '[0-9]+ (skipped|xfailed|xpassed)'; then
@@ -149,6 +166,9 @@ dist: .venv/dev .venv/viewer
 	@[ -f ui/static/viewer.js ] || { echo "ui/static/viewer.js is missing: the viewer was not built."; exit 1; }
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
+
+chaos: .venv/dev databases
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: .venv/dev
 	@command -v wrk >/dev/null || echo "No wrk on PATH: Python drives the load and eats a core (apt-get install wrk)."

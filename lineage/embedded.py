@@ -69,7 +69,9 @@ def embedded(
             with Client("http://embedded", socket=path, timeout=600) as client:
                 yield client
         except Empty as error:
-            raise StoreUnavailable(f"{shown(str(store))} did not open in {START_TIMEOUT:.0f} s") from error
+            raise StoreUnavailable(
+                f"{shown(str(store))} did not open in {START_TIMEOUT:.0f} s"
+            ) from error
         finally:
             server.should_exit = True
             thread.join(timeout=START_TIMEOUT)

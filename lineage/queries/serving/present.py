@@ -61,9 +61,7 @@ def present(
     return [place for place in out if place.live.terms], known
 
 
-def told(
-    reader: Reader, slots: Sequence[str]
-) -> tuple[list[Present], Mapping[str, ArtifactState]]:
+def told(reader: Reader, slots: Sequence[str]) -> tuple[list[Present], Mapping[str, ArtifactState]]:
     """The same of those of which anything more than a claim is said, and be it that nothing is
     there."""
     out: dict[str, Present] = {}
