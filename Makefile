@@ -127,18 +127,25 @@ browser:
 	echo "############################################################"
 	[ "$${CI:-}" != true ]
 
-# Stores of MariaDB and PostgreSQL are tested on private servers, which need the programs only.
-databases:
-	@have() { command -v "$$1" >/dev/null || ls /usr/lib/postgresql/*/bin/"$$1" >/dev/null 2>&1 || [ -x /usr/sbin/"$$1" ]; }
-	have mariadbd && have postgres && exit 0
+# The store's tests start MariaDB and PostgreSQL of their own: Debian shall not start others.
+POLICY := /usr/sbin/policy-rc.d
+databases: .venv/dev
+	@missing=$$($(BIN)/python -m tests.databases)
+	[ -n "$$missing" ] || exit 0
 	if [ -n "$(MAY_APT)" ]; then
-	    echo "Installing MariaDB and PostgreSQL ..."
-	    apt-get -qq update && $(APT) install mariadb-server postgresql >/dev/null || true
+	    echo "Installing $$missing ..."
+	    if [ ! -e $(POLICY) ]; then
+	        trap 'rm -f $(POLICY)' EXIT
+	        printf '#!/bin/sh\nexit 101\n' > $(POLICY) && chmod +x $(POLICY)
+	    fi
+	    apt-get -qq update && $(APT) install $$missing >/dev/null || true
 	fi
-	have mariadbd && have postgres && exit 0
+	missing=$$($(BIN)/python -m tests.databases)
+	[ -n "$$missing" ] || exit 0
 	echo "############################################################"
-	echo "# No mariadbd or no postgres: the tests of these stores are SKIPPED."
-	echo "# Install them with: apt-get install mariadb-server postgresql"
+	echo "# Not installed: $$missing"
+	echo "# What needs these databases is SKIPPED: the store is tested on SQLite alone."
+	echo "# Install them with: apt-get install $$missing"
 	echo "############################################################"
 	[ "$${CI:-}" != true ]
 
