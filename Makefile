@@ -19,6 +19,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8080
 BENCH ?=
 CHAOS ?=
+JOBS ?= 3
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -151,7 +152,7 @@ databases: .venv/dev
 
 test: .venv/dev .venv/viewer browser databases
 	@mkdir -p .test
-	$(BIN)/python -m pytest $(ARGS) 2>&1 | tee .test/log
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS) 2>&1 | tee .test/log
 	if [ "$${CI:-}" = true ] && tail -n 1 .test/log | grep -E '[0-9]+ (skipped|xfailed|xpassed)'; then
 	    echo "In CI nothing may be skipped."
 	    exit 1

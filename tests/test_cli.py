@@ -29,7 +29,7 @@ from .conftest import COMMAND, Server, clean_environment
 
 DOCS = Path(__file__).parent.parent / "docs" / "cli.md"
 COMMANDS = [str(command.name) for command in app.registered_commands]
-SLOT = "k8s://prod/label-bot/Deployment/worker"
+SLOT = "k8s://cli/label-bot/Deployment/worker"
 MODEL = "projects/p/models/TCN1"
 
 

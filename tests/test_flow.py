@@ -6,7 +6,7 @@ import io
 import json
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
@@ -30,7 +30,7 @@ from lineage.queries.rules import bindings, joined
 from lineage.store import recent
 from lineage.times import microseconds
 
-from .conftest import Server
+from .conftest import start_server
 from .memory import MemoryReader
 from .strategies import actions
 from .test_cli import Run, run  # noqa: F401
@@ -329,12 +329,14 @@ def test_a_namespace_shows_its_controllers_only() -> None:
 
 
 @pytest.fixture(scope="module")
-def told(server: Server) -> str:
-    """The URL of a server that knows `story`."""
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that knows `story`, and nothing else."""
+    server = start_server(tmp_path_factory.mktemp("flow"))
     with server.client() as client:
         body = b"\n".join(r.model_dump_json(exclude_defaults=True).encode() for r in story())
         assert client.batch(body)["failed"] == 0
-    return server.url
+    yield server.url
+    server.stop()
 
 
 def test_rest_and_command_line_give_the_same_answer(told: str, run: Run) -> None:  # noqa: F811

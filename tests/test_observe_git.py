@@ -355,7 +355,7 @@ def test_a_deleted_file_ends_the_slot(place: Place) -> None:
         (b"\x00\x01", "app.yaml is a binary file"),
         (b"model: \xff", "app.yaml is no UTF-8 text"),
         (b"model: m/b\n" + b"#" * 2**20, "app.yaml is larger than 1048576 bytes"),
-        (b"model: {name: x}", "app.yaml holds a mapping at the path"),
+        (b"model: {name: x}", "app.yaml holds a mapping or lists at the path"),
     ],
     ids=["yaml", "binary", "latin", "large", "mapping"],
 )
