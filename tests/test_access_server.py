@@ -7,12 +7,15 @@ import re
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 from ml_metadata.proto import metadata_store_service_pb2 as rpc
+
+from lineage.access.keeper import EVERY
 
 from .conftest import COMMAND, clean_environment
 from .doors import Doors, doors
@@ -59,6 +62,7 @@ def secured(
         door.token("ops", "admin")
         door.token("reader", "read")
         door.token("bot", "read", "write", of=("label-bot",))
+        time.sleep(2.5 * EVERY)  # until the server has looked at the file again
         yield door, port
 
 

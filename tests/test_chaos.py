@@ -22,8 +22,8 @@ from .chaos.rounds import Round
 from .chaos.summary import Summary, failure
 from .chaos.system import System
 
-SEEDS = {"sqlite": range(1, 21), "mariadb": range(21, 36), "postgresql": range(36, 51)}
-"""Fifty rounds; `make chaos` runs more, docs/reliability.md has the figures."""
+SEEDS = {"sqlite": range(1, 21)}
+"""Twenty rounds; `make chaos` runs more, on every engine, and docs/reliability.md has the figures."""
 SENT = {"key": "chaos/self/1", "type": "train", "controller": {"name": "self"},
         "reported_at": "2026-01-01T00:00:00Z", "params": {"a": 1},
         "inputs": [{"type": "Dataset", "uri": "gs://chaos/self"}]}  # fmt: skip

@@ -176,6 +176,7 @@ def test_back_and_forward(here: Tab) -> None:
     expect(page.locator(".crumbs")).to_contain_text("issue-triage")
     slot = page.locator(".g-node.g-focus").get_attribute("data-id")
     expect(page.locator(".g-node.t-model.g-focus")).to_have_count(0)
+    page.wait_for_load_state("networkidle")
     page.go_back()
     expect(page.locator(".g-node.g-focus")).to_have_attribute("data-id", MODEL_ID)
     page.go_forward()

@@ -81,7 +81,11 @@ def answered(
     content: dict[str, Any] = {
         "application/json": {"schema": schema, "example": answers.example(schema)}
     }
-    content |= {media: {"schema": {"type": "string"}} for media in also if media not in content}
+    content |= {
+        media: {"schema": {} if "json" in media else {"type": "string"}}
+        for media in also
+        if media not in content
+    }
     return {status: {"description": says, "content": content}, **problems(*statuses, 503)}
 
 
